@@ -1,0 +1,1 @@
+//! The way in: discover, extract, chunk, embed, publish.

@@ -1,0 +1,1 @@
+//! Local inference: tokenizer and native encoder.

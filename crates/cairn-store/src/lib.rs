@@ -1,0 +1,1 @@
+//! Catalog, blobs and the lock of the data directory.

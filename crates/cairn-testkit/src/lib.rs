@@ -1,0 +1,1 @@
+//! Fixtures and personas for tests.

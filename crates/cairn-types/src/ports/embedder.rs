@@ -1,0 +1,50 @@
+//! Texts to vectors.
+
+use crate::chunk::EmbeddingSpace;
+use crate::error::{ErrorKind, HasKind};
+
+/// Turns texts into vectors of one embedding space. Synchronous: callers run it on the CPU pool.
+pub trait Embedder: Send + Sync {
+    /// The space of its vectors.
+    fn space(&self) -> &EmbeddingSpace;
+
+    /// Tokens of `text` as [`Self::embed`] would see it, special tokens included, before any truncation.
+    fn count_tokens(&self, text: &str) -> usize;
+
+    /// One L2-normalised vector of `space().dim` components for each text, in order. A text longer than
+    /// `space().max_tokens` is cut at the limit: callers count before.
+    ///
+    /// # Errors
+    /// Where the model cannot compute: damaged weights, a remote that does not answer.
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError>;
+}
+
+/// Why texts could not be embedded.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedError {
+    /// The model file is not what was installed.
+    #[error("model `{model}` is damaged: {reason}")]
+    Damaged {
+        /// Its name.
+        model: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The model does not answer at present.
+    #[error("model `{model}` is unavailable: {reason}")]
+    Unavailable {
+        /// Its name.
+        model: String,
+        /// What was tried.
+        reason: String,
+    },
+}
+
+impl HasKind for EmbedError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Unavailable { .. } => ErrorKind::Unavailable,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The narrow interfaces behind which parts with several implementations stand.
+
+mod catalog;
+mod embedder;
+
+pub use catalog::{
+    Catalog, CatalogError, Change, DocumentPage, IdempotentBegin, IdempotentReply, IndexChunk,
+    IndexDocument, KeyRecord, KnownItem, NewKey, PublishVersion, Published, StoredElements,
+};
+pub use embedder::{EmbedError, Embedder};
