@@ -235,6 +235,10 @@ impl SystemScope {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the testkit stands above this crate"
+)]
 mod tests {
     use super::*;
 
