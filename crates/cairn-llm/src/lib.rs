@@ -1,1 +1,15 @@
-//! Chat providers.
+//! Chat providers: one trait, and a client for every server that speaks the OpenAI chat protocol.
+//!
+//! Knows nothing of documents, passages or answers. Every wait has a limit, every reply a size limit, and
+//! what the other side writes never becomes part of an error text.
+
+mod chat;
+mod error;
+mod secret;
+
+pub use chat::{
+    ChatDelta, ChatMessage, ChatProvider, ChatRequest, ChatRole, Completion, FinishReason, Usage,
+    collect,
+};
+pub use error::ChatError;
+pub use secret::Secret;
