@@ -9,8 +9,8 @@ use crate::setup::setup;
 
 /// A fact in running text, a figure in a table, and one on which two documents contradict each other.
 const QUESTIONS: [&str; 3] = [
-    "How many passengers can the Skarvik carry?",
-    "What does a monthly pass for an adult in two zones cost?",
+    "What did the repair of the Guillemot cost?",
+    "How much is a monthly pass for an adult for two zones?",
     "How many days before departure can a group booking be cancelled free of charge?",
 ];
 
@@ -67,7 +67,7 @@ fn farewell(binary: &Path, data: &Path, pdfium: &Path) {
     let (binary, data) = (short(binary), short(data));
     println!(
         "\nThe data directory is {data}. Ask more, or start the server (a page to read its API is at /api/v1):\n\n  \
-         {binary} --data-dir {data} ask \"When does the last ferry leave?\"\n  \
+         {binary} --data-dir {data} ask \"Do dogs need a muzzle?\"\n  \
          {binary} --data-dir {data} serve\n\n\
          To ingest PDF files of your own, tell Cairn where PDFium is:\n\n  \
          export CAIRN_EXTRACT__PDFIUM={}",

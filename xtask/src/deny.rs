@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::run::{cache_dir, cargo, command, output, root, run};
+use crate::run::{cache_dir, cargo, command, output, run};
 
 const VERSION: &str = "0.20.2";
 
@@ -60,7 +60,6 @@ pub(crate) fn check(program: &PathBuf) -> Result<()> {
 /// Whether the advisory database is here and new.
 fn fetch_advisories(program: &PathBuf) -> Result<bool> {
     let mut child = command(program, &["--log-level", "error", "fetch", "db"])
-        .current_dir(root())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -10,7 +10,18 @@ use crate::run::root;
 const LINES_WARN: usize = 600;
 const LINES_LIMIT: usize = 800;
 
-/// Every dependency of the workspace has its line in `docs/dependencies.md`, and every line its dependency.
+/// What a manifest takes from the workspace and is no dependency.
+const PACKAGE_FIELDS: [&str; 6] = [
+    "version",
+    "edition",
+    "rust-version",
+    "license",
+    "repository",
+    "publish",
+];
+
+/// Every dependency of the workspace has its line in `docs/dependencies.md`, and every line its dependency; every
+/// crate uses what it declares.
 pub(crate) fn dependencies() -> Result<()> {
     let manifest = fs_err::read_to_string(root().join("Cargo.toml"))?;
     let page = fs_err::read_to_string(root().join("docs/dependencies.md"))?;
@@ -25,12 +36,36 @@ pub(crate) fn dependencies() -> Result<()> {
     for name in &described {
         if !used.contains(name) {
             problems.push(format!(
-                "docs/dependencies.md describes `{name}`, which is not used"
+                "docs/dependencies.md describes `{name}`, which Cargo.toml does not name"
             ));
         }
     }
+    let mut by_crates = Vec::new();
+    for folder in crates()? {
+        let manifest = fs_err::read_to_string(folder.join("Cargo.toml"))?;
+        let mut files = Vec::new();
+        collect(&folder, &mut files)?;
+        let mut source = String::new();
+        for file in files {
+            source.push_str(&fs_err::read_to_string(file)?);
+        }
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        for dependency in inherited(&manifest) {
+            if !mentions(&source, &dependency.replace('-', "_")) {
+                problems.push(format!(
+                    "`{name}` declares `{dependency}` and does not use it"
+                ));
+            }
+            by_crates.push(dependency);
+        }
+    }
+    for name in &used {
+        if !by_crates.contains(name) {
+            problems.push(format!("no crate uses `{name}` of Cargo.toml"));
+        }
+    }
     report(&problems)?;
-    println!("{} dependencies, all described", used.len());
+    println!("{} dependencies, all described and used", used.len());
     Ok(())
 }
 
@@ -62,7 +97,7 @@ fn report(problems: &[String]) -> Result<()> {
     if problems.is_empty() {
         return Ok(());
     }
-    bail!("{}", problems.join("; "));
+    bail!("{} problems\n  {}", problems.len(), problems.join("\n  "));
 }
 
 /// Names in `[workspace.dependencies]` that come from outside: our own crates have paths.
@@ -86,6 +121,36 @@ fn described(page: &str) -> Vec<String> {
         .filter_map(|line| line.split_once('`'))
         .map(|(name, _)| name.to_owned())
         .collect()
+}
+
+/// Names that a crate's manifest takes from the workspace.
+fn inherited(manifest: &str) -> Vec<String> {
+    manifest
+        .lines()
+        .filter_map(|line| line.split_once(".workspace"))
+        .map(|(name, _)| name.trim().to_owned())
+        .filter(|name| !PACKAGE_FIELDS.contains(&name.as_str()))
+        .collect()
+}
+
+/// Whether a name stands in the source as a whole word.
+fn mentions(source: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    source.match_indices(name).any(|(at, _)| {
+        !source[..at].ends_with(is_word) && !source[at + name.len()..].starts_with(is_word)
+    })
+}
+
+fn crates() -> Result<Vec<PathBuf>> {
+    let mut folders = vec![root().join("xtask")];
+    for entry in fs_err::read_dir(root().join("crates"))? {
+        let path = entry?.path();
+        if path.join("Cargo.toml").exists() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -113,5 +178,20 @@ mod tests {
         assert_eq!(declared(manifest), ["anyhow", "base64"]);
         let page = "# Page\n| name | why |\n|---|---|\n| `anyhow` | errors |\ntext `base64`\n";
         assert_eq!(described(page), ["anyhow"]);
+        let own = "[package]\nedition.workspace = true\n[dependencies]\nfs-err.workspace = true\n\
+                   serde = { workspace = true }\n";
+        assert_eq!(inherited(own), ["fs-err"]);
+    }
+
+    #[test]
+    fn a_dependency_is_used_where_its_name_stands_as_a_word() {
+        for (source, expected) in [
+            ("use toml::Value;", true),
+            ("let x = (toml::from_str)(text);", true),
+            ("use toml_edit::Value; let my_toml = 1;", false),
+            ("", false),
+        ] {
+            assert_eq!(mentions(source, "toml"), expected, "{source}");
+        }
     }
 }
