@@ -1,0 +1,135 @@
+//! Which segments an index consists of: one small file, replaced as a whole.
+//!
+//! First line: magic and CRC32 of the rest; then JSON. Written under a temporary name, synced, renamed,
+//! and the folder synced, so that a crash leaves the old one or the new one.
+
+use std::io::Write;
+use std::path::Path;
+
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+
+use crate::IndexError;
+
+const FILE: &str = "manifest";
+const TEMPORARY: &str = "manifest.tmp";
+const MAGIC: &str = "cairn-dense-1";
+
+/// An index as of one commit.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Manifest {
+    pub dim: usize,
+    /// Key of the embedding space.
+    pub space: String,
+    /// Sequence number up to which changes are in.
+    pub applied: u64,
+    /// Id of the next segment; ids are never used twice.
+    pub next_segment: u64,
+    pub segments: Vec<SegmentEntry>,
+}
+
+/// A segment and the rows of it that are dead.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SegmentEntry {
+    pub id: u64,
+    pub rows: u64,
+    /// CRC32 over the segment's header and table of block checksums.
+    pub checksum: u32,
+    /// Row numbers as a serialised bitmap in hexadecimal digits.
+    pub deleted: String,
+}
+
+impl Manifest {
+    pub(super) fn empty(dim: usize, space: &str) -> Self {
+        Self {
+            dim,
+            space: space.to_owned(),
+            applied: 0,
+            next_segment: 1,
+            segments: Vec::new(),
+        }
+    }
+}
+
+/// The manifest in `dir`; `None` where there was never a commit.
+pub(super) fn read(dir: &Path) -> Result<Option<Manifest>, IndexError> {
+    let path = dir.join(FILE);
+    let bytes = match fs_err::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(IndexError::unavailable(&path, error)),
+    };
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| IndexError::corrupt(&path, "it is not text"))?;
+    let (head, body) = text.split_once('\n').unwrap_or((text, ""));
+    let Some(("cairn-dense-1", checksum)) = head.split_once(' ') else {
+        return Err(IndexError::corrupt(
+            &path,
+            format!("expected the format `{MAGIC}`"),
+        ));
+    };
+    if checksum != format!("{:08x}", crc32fast::hash(body.as_bytes())) {
+        return Err(IndexError::corrupt(&path, "its checksum does not fit"));
+    }
+    let manifest = serde_json::from_str(body).map_err(|e| IndexError::corrupt(&path, e))?;
+    Ok(Some(manifest))
+}
+
+/// Replaces the manifest in `dir`, durably.
+pub(super) fn write(dir: &Path, manifest: &Manifest) -> Result<(), IndexError> {
+    let path = dir.join(FILE);
+    let unavailable = |error: std::io::Error| IndexError::unavailable(&path, error);
+    let body = serde_json::to_string(manifest).map_err(|e| IndexError::unavailable(&path, e))?;
+    let temporary = dir.join(TEMPORARY);
+    let mut file = fs_err::File::create(&temporary).map_err(unavailable)?;
+    write!(
+        file,
+        "{MAGIC} {:08x}\n{body}",
+        crc32fast::hash(body.as_bytes())
+    )
+    .and_then(|()| file.sync_all())
+    .map_err(unavailable)?;
+    fs_err::rename(&temporary, &path).map_err(unavailable)?;
+    sync_dir(dir)
+}
+
+/// Makes the names of files in `dir` durable.
+pub(super) fn sync_dir(dir: &Path) -> Result<(), IndexError> {
+    fs_err::File::open(dir)
+        .and_then(|file| file.sync_all())
+        .map_err(|e| IndexError::unavailable(dir, e))
+}
+
+pub(super) fn encode_bitmap(bitmap: &RoaringBitmap) -> String {
+    let mut bytes = Vec::with_capacity(bitmap.serialized_size());
+    bitmap
+        .serialize_into(&mut bytes)
+        .expect("writing to memory does not fail");
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            use std::fmt::Write;
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+pub(super) fn decode_bitmap(dir: &Path, text: &str) -> Result<RoaringBitmap, IndexError> {
+    let damaged = || IndexError::corrupt(&dir.join(FILE), "a list of deleted rows is damaged");
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return Err(damaged());
+    }
+    let bytes = text
+        .as_bytes()
+        .chunks_exact(2)
+        .map(|pair| {
+            std::str::from_utf8(pair)
+                .ok()
+                .and_then(|d| u8::from_str_radix(d, 16).ok())
+        })
+        .collect::<Option<Vec<u8>>>()
+        .ok_or_else(damaged)?;
+    RoaringBitmap::deserialize_from(&bytes[..]).map_err(|_| damaged())
+}

@@ -1,0 +1,286 @@
+//! The dense arm against a plain model: random changes, filters, reopening, damaged files.
+
+use half::f16;
+use proptest::prelude::*;
+
+use super::kernel::Kernel;
+use super::quantise::PreparedQuery;
+use super::*;
+use cairn_types::{ErrorKind, HasKind};
+
+const DIM: usize = 24;
+
+struct Lcg(u64);
+
+impl Lcg {
+    fn next(&mut self) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn value(&mut self) -> f32 {
+        self.next() as f32 / 1_073_741_824.0 - 1.0
+    }
+
+    fn vector(&mut self) -> Vec<f32> {
+        (0..DIM).map(|_| self.value()).collect()
+    }
+}
+
+fn to_bytes(vector: &[f32]) -> Vec<u8> {
+    vector
+        .iter()
+        .flat_map(|value| f16::from_f32(*value).to_le_bytes())
+        .collect()
+}
+
+/// Every row scored by the portable kernel and sorted.
+fn brute_force(
+    model: &BTreeMap<u32, Vec<u8>>,
+    query: &[f32],
+    allowed: &RoaringBitmap,
+    k: usize,
+) -> Vec<(ChunkNo, f32)> {
+    let prepared = PreparedQuery::new(query).expect("finite");
+    let mut all: Vec<(ChunkNo, f32)> = model
+        .iter()
+        .filter(|(no, _)| allowed.contains(**no))
+        .map(|(no, row)| (ChunkNo(*no), Kernel::Portable.dot_f16(row, &prepared) + 0.0))
+        .collect();
+    all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    all.truncate(k);
+    all
+}
+
+fn fill(index: &mut DenseIndex, model: &mut BTreeMap<u32, Vec<u8>>, nos: &[u32], rng: &mut Lcg) {
+    let rows: Vec<(ChunkNo, Vec<u8>)> = nos
+        .iter()
+        .map(|no| (ChunkNo(*no), to_bytes(&rng.vector())))
+        .collect();
+    let borrowed: Vec<(ChunkNo, &[u8])> =
+        rows.iter().map(|(no, row)| (*no, row.as_slice())).collect();
+    index.append(&borrowed).expect("append");
+    model.extend(rows.into_iter().map(|(no, row)| (no.0, row)));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append(Vec<u32>),
+    Remove(Vec<u32>),
+    Commit,
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let nos = || proptest::collection::vec(0_u32..300, 1..60);
+    proptest::collection::vec(
+        prop_oneof![
+            4 => nos().prop_map(Step::Append),
+            2 => nos().prop_map(Step::Remove),
+            4 => Just(Step::Commit),
+            1 => Just(Step::Reopen),
+        ],
+        1..40,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn equals_brute_force_under_random_changes(steps in steps(), seed in any::<u64>()) {
+        let dir = tempfile::tempdir().expect("folder");
+        let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+        let (mut pending, mut committed) = (BTreeMap::new(), BTreeMap::new());
+        let mut rng = Lcg(seed);
+        let mut seq = 0;
+        for step in steps {
+            match step {
+                Step::Append(nos) => fill(&mut index, &mut pending, &nos, &mut rng),
+                Step::Remove(nos) => {
+                    index.remove(&nos.iter().copied().collect());
+                    pending.retain(|no, _| !nos.contains(no));
+                }
+                Step::Commit => {
+                    seq += 1;
+                    index.commit(Seq(seq)).expect("commit");
+                    committed.clone_from(&pending);
+                }
+                Step::Reopen => {
+                    index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+                    pending.clone_from(&committed);
+                }
+            }
+            prop_assert_eq!(index.applied(), Seq(seq));
+            let snapshot = index.snapshot();
+            prop_assert_eq!(snapshot.n_vectors(), committed.len() as u64);
+            let query = rng.vector();
+            let mask = rng.next();
+            let allowed: RoaringBitmap =
+                (0..300).filter(|no| mask >> (no % 7) & 1 == 1 || no % 5 == 0).collect();
+            let expected = brute_force(&committed, &query, &allowed, 10);
+            for kernel in Kernel::available() {
+                let prepared = PreparedQuery::new(&query).expect("finite");
+                prop_assert_eq!(
+                    &snapshot.search_with(kernel, &prepared, &allowed, 10), &expected
+                );
+            }
+            if let Some((no, score)) = expected.last() {
+                let rank = snapshot.rank_of(&query, &allowed, *no).expect("rank");
+                prop_assert_eq!(rank, Some((expected.len() as u64, *score)));
+                let scores = snapshot.scores_of(&query, &[*no, ChunkNo(999)]).expect("scores");
+                prop_assert_eq!(scores, vec![Some(*score), None]);
+            }
+        }
+    }
+}
+
+#[test]
+fn many_small_commits_stay_few_segments_and_dead_rows_go() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+    let (mut model, mut rng) = (BTreeMap::new(), Lcg(3));
+    for seq in 0..100 {
+        fill(
+            &mut index,
+            &mut model,
+            &[seq * 3, seq * 3 + 1, seq * 3 + 2],
+            &mut rng,
+        );
+        index.commit(Seq(u64::from(seq) + 1)).expect("commit");
+        assert!(
+            index.snapshot().segments().len() <= MAX_SEGMENTS + 4,
+            "after commit {seq}"
+        );
+    }
+    let old = index.snapshot();
+    let all: RoaringBitmap = (0..300).collect();
+    index.remove(&(0..200).collect());
+    index.commit(Seq(101)).expect("commit");
+    let kept: usize = index
+        .snapshot()
+        .segments()
+        .iter()
+        .map(|part| part.segment.n_rows())
+        .sum();
+    assert!(
+        kept <= 143,
+        "100 living rows and at most 30 % dead ones, not {kept}"
+    );
+    let n_files = fs_err::read_dir(dir.path()).expect("folder").count();
+    assert_eq!(
+        n_files,
+        index.snapshot().segments().len() + 1,
+        "replaced files are deleted"
+    );
+    let query = rng.vector();
+    assert_eq!(
+        old.search(&query, &all, 300).expect("search"),
+        brute_force(&model, &query, &all, 300),
+        "an old snapshot still shows what it showed"
+    );
+}
+
+#[test]
+fn ties_break_by_chunk_number() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+    let row = to_bytes(&[0.5; DIM]);
+    for (seq, nos) in [[9, 4], [7, 1], [5, 3]].iter().enumerate() {
+        let rows: Vec<(ChunkNo, &[u8])> = nos.iter().map(|no| (ChunkNo(*no), &row[..])).collect();
+        index.append(&rows).expect("append");
+        index.commit(Seq(seq as u64 + 1)).expect("commit");
+    }
+    let found = index
+        .snapshot()
+        .search(&[1.0; DIM], &(0..10).collect(), 4)
+        .expect("search");
+    assert_eq!(
+        found.iter().map(|hit| hit.0.0).collect::<Vec<_>>(),
+        [1, 3, 4, 5]
+    );
+}
+
+#[test]
+fn another_space_or_dimension_is_invalid() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+    index.commit(Seq(1)).expect("commit");
+    for (dim, space) in [(DIM, "other"), (DIM + 1, "space")] {
+        let error = DenseIndex::open(dir.path(), dim, space).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    for bytes in [vec![0; 3], vec![0; DIM * 2 + 2], to_bytes(&[f32::NAN; DIM])] {
+        let error = index.append(&[(ChunkNo(1), &bytes)]).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+    for query in [vec![0.0; DIM - 1], vec![f32::NAN; DIM]] {
+        let error = index
+            .snapshot()
+            .search(&query, &RoaringBitmap::new(), 1)
+            .expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+    }
+}
+
+#[test]
+fn files_left_over_by_a_crash_are_ignored_and_deleted() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+    let (mut model, mut rng) = (BTreeMap::new(), Lcg(5));
+    fill(&mut index, &mut model, &[1, 2, 3], &mut rng);
+    index.commit(Seq(1)).expect("commit");
+    let torn = dir.path().join("segment-2.vec");
+    fs_err::write(&torn, b"half a segm").expect("write");
+    fs_err::write(dir.path().join("manifest.tmp"), b"cairn-de").expect("write");
+    let index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+    assert_eq!((index.applied(), index.snapshot().n_vectors()), (Seq(1), 3));
+    assert!(!torn.exists());
+}
+
+#[test]
+fn any_flipped_byte_or_cut_is_found() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+    let (mut model, mut rng) = (BTreeMap::new(), Lcg(11));
+    fill(
+        &mut index,
+        &mut model,
+        &(0..20).collect::<Vec<_>>(),
+        &mut rng,
+    );
+    index.commit(Seq(1)).expect("commit");
+    index.remove(&(0..3).collect());
+    index.commit(Seq(2)).expect("commit");
+    drop(index);
+    let files: Vec<PathBuf> = fs_err::read_dir(dir.path())
+        .expect("folder")
+        .map(|entry| entry.expect("entry").path())
+        .collect();
+    assert_eq!(files.len(), 2);
+    for file in files {
+        let whole = fs_err::read(&file).expect("read");
+        let check = |bytes: &[u8], what: &str| {
+            fs_err::write(&file, bytes).expect("write");
+            let error = DenseIndex::open(dir.path(), DIM, "space").expect_err(what);
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
+        };
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 8);
+            check(&bytes, &format!("flipped byte {at} of {}", file.display()));
+        }
+        for length in (0..whole.len()).step_by(7) {
+            check(
+                &whole[..length],
+                &format!("{} cut at {length}", file.display()),
+            );
+        }
+        fs_err::write(&file, &whole).expect("write");
+    }
+    let index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+    assert_eq!(index.snapshot().n_vectors(), 17);
+}

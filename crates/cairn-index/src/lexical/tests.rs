@@ -1,0 +1,297 @@
+//! The lexical arm against a plain model: random changes, filters, reopening, damaged files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cairn_types::{ChunkNo, ErrorKind, HasKind};
+use proptest::prelude::*;
+
+use super::score::{Bm25, idf};
+use super::*;
+use crate::analyse::{self, DocumentTerms};
+
+/// A chunk of the model: title and text in English.
+type Model = BTreeMap<u32, (String, String)>;
+
+fn add(index: &mut LexicalIndex, model: &mut Model, no: u32, title: &str, text: &str) {
+    let doc = LexicalDoc {
+        chunk_no: ChunkNo(no),
+        title,
+        heading_path: "",
+        text,
+        lang: Some("en"),
+    };
+    index.add(&doc).expect("add");
+    model.insert(no, (title.to_owned(), text.to_owned()));
+}
+
+/// BM25 computed from the texts, without an index.
+fn brute_force(model: &Model, query: &str, allowed: &RoaringBitmap) -> Vec<(ChunkNo, f32)> {
+    let bm25 = Bm25::DEFAULT;
+    let analysed: Vec<(u32, DocumentTerms, DocumentTerms)> = model
+        .iter()
+        .map(|(no, (title, text))| {
+            let terms = |text: &str| analyse::analyse_document(text, Some("en"));
+            (*no, terms(title), terms(text))
+        })
+        .collect();
+    let n_all = analysed.len() as u64;
+    let (heads, texts) = analysed.iter().fold((0, 0), |sum, (_, head, text)| {
+        (sum.0 + head.length, sum.1 + text.length)
+    });
+    let mean =
+        (f64::from(bm25.head_weight) * f64::from(heads) + f64::from(texts)) / n_all.max(1) as f64;
+    let mean = mean.max(1.0) as f32;
+    let frequency = |held: &DocumentTerms, term: &analyse::QueryTerm| {
+        held.terms
+            .iter()
+            .filter(|held| term.forms.iter().any(|form| form.term == **held))
+            .count() as f32
+    };
+    let mut hits = Vec::new();
+    for (no, head, text) in &analysed {
+        let mut score = 0.0;
+        for term in analyse::analyse_query(query) {
+            let n_with = analysed
+                .iter()
+                .filter(|(_, head, text)| frequency(head, &term) + frequency(text, &term) > 0.0)
+                .count() as u64;
+            let sum = bm25.head_weight * frequency(head, &term) + frequency(text, &term);
+            let norm = bm25.norm(bm25.length(head.length, text.length), mean);
+            if sum > 0.0 {
+                score += idf(n_with, n_all) * term.count as f32 * bm25.saturate(sum, norm);
+            }
+        }
+        if score > 0.0 && allowed.contains(*no) {
+            hits.push((ChunkNo(*no), score));
+        }
+    }
+    hits.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    hits
+}
+
+const WORDS: [&str; 12] = [
+    "wing",
+    "wings",
+    "flow",
+    "flows",
+    "heat",
+    "shock",
+    "wave",
+    "plate",
+    "the",
+    "of",
+    "3.5",
+    "東京都",
+];
+
+fn text() -> impl Strategy<Value = String> {
+    proptest::collection::vec(0..WORDS.len(), 0..12).prop_map(|words| {
+        words
+            .into_iter()
+            .map(|at| WORDS[at])
+            .collect::<Vec<_>>()
+            .join(" ")
+    })
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Add(u32, String, String),
+    Remove(BTreeSet<u32>),
+    Commit,
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(
+        prop_oneof![
+            8 => (0_u32..40, text(), text()).prop_map(|(no, title, text)| Step::Add(no, title, text)),
+            2 => proptest::collection::btree_set(0_u32..40, 1..10).prop_map(Step::Remove),
+            3 => Just(Step::Commit),
+            1 => Just(Step::Reopen),
+        ],
+        1..40,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn equals_brute_force_under_random_changes(steps in steps(), query in text(), odd in any::<bool>()) {
+        let dir = tempfile::tempdir().expect("folder");
+        let mut index = LexicalIndex::open(dir.path()).expect("open");
+        let (mut pending, mut committed) = (Model::new(), Model::new());
+        let mut seq = 0;
+        let allowed: RoaringBitmap = (0..40).filter(|no| no % 2 == 1 || !odd).collect();
+        for step in steps {
+            match step {
+                Step::Add(no, title, text) => add(&mut index, &mut pending, no, &title, &text),
+                Step::Remove(nos) => {
+                    index.remove(&nos.iter().copied().collect()).expect("remove");
+                    pending.retain(|no, _| !nos.contains(no));
+                }
+                Step::Commit => {
+                    seq += 1;
+                    index.commit(Seq(seq)).expect("commit");
+                    committed.clone_from(&pending);
+                }
+                Step::Reopen => {
+                    drop(index);
+                    index = LexicalIndex::open(dir.path()).expect("open");
+                    pending.clone_from(&committed);
+                }
+            }
+            prop_assert_eq!(index.applied(), Seq(seq));
+        }
+        let snapshot = index.snapshot();
+        prop_assert_eq!(snapshot.n_chunks(), committed.len() as u64);
+        let parsed = LexicalQuery::new(&query);
+        let expected = brute_force(&committed, &query, &allowed);
+        let found = snapshot.search(&parsed, &allowed, 100).expect("search");
+        prop_assert_eq!(&found, &expected);
+        prop_assert_eq!(
+            snapshot.search(&parsed, &allowed, 3).expect("search"),
+            &expected[..expected.len().min(3)]
+        );
+        for (at, (no, score)) in expected.iter().enumerate() {
+            prop_assert_eq!(
+                snapshot.rank_of(&parsed, &allowed, *no).expect("rank"),
+                Some((at as u64 + 1, *score))
+            );
+            prop_assert_eq!(
+                snapshot.scores_of(&parsed, &[*no, ChunkNo(99)]).expect("scores"),
+                vec![Some(*score), None]
+            );
+        }
+    }
+}
+
+/// Three commits, of which the last one deletes.
+fn small_index(dir: &Path) -> Model {
+    let mut index = LexicalIndex::open(dir).expect("open");
+    let mut model = Model::new();
+    add(
+        &mut index,
+        &mut model,
+        1,
+        "Heat",
+        "heat transfer over a flat plate",
+    );
+    add(
+        &mut index,
+        &mut model,
+        2,
+        "Shock",
+        "shock waves in supersonic flow",
+    );
+    index.commit(Seq(1)).expect("commit");
+    add(
+        &mut index,
+        &mut model,
+        3,
+        "Wings",
+        "the wing of an aircraft in a flow",
+    );
+    index.commit(Seq(2)).expect("commit");
+    index.remove(&[2].into_iter().collect()).expect("remove");
+    model.remove(&2);
+    index.commit(Seq(3)).expect("commit");
+    model
+}
+
+#[test]
+fn words_weigh_by_living_chunks() {
+    let dir = tempfile::tempdir().expect("folder");
+    small_index(dir.path());
+    let snapshot = LexicalIndex::open(dir.path()).expect("open").snapshot();
+    let weights = snapshot.idf("Flows of unicorns: a wing").expect("idf");
+    let words: Vec<&str> = weights.iter().map(|(word, _)| word.as_str()).collect();
+    assert_eq!(words, ["flows", "of", "unicorns", "a", "wing"]);
+    assert_eq!(weights[0].1, idf(1, 2), "the deleted chunk does not count");
+    assert_eq!(weights[2].1, idf(0, 2));
+    assert_eq!(weights[3].1, idf(2, 2));
+}
+
+#[test]
+fn a_snapshot_stays_as_it_was() {
+    let dir = tempfile::tempdir().expect("folder");
+    let model = small_index(dir.path());
+    let mut index = LexicalIndex::open(dir.path()).expect("open");
+    let old = index.snapshot();
+    let all: RoaringBitmap = (0..10).collect();
+    index.remove(&all).expect("remove");
+    index.commit(Seq(4)).expect("commit");
+    let query = LexicalQuery::new("heat flow");
+    assert_eq!(
+        old.search(&query, &all, 9).expect("search"),
+        brute_force(&model, "heat flow", &all)
+    );
+    assert!(
+        index
+            .snapshot()
+            .search(&query, &all, 9)
+            .expect("search")
+            .is_empty()
+    );
+}
+
+#[test]
+fn any_flipped_byte_or_cut_is_found_or_harmless() {
+    let dir = tempfile::tempdir().expect("folder");
+    let model = small_index(dir.path());
+    let all: RoaringBitmap = (0..10).collect();
+    let expected = brute_force(&model, "heat flow wing", &all);
+    let files: Vec<PathBuf> = fs_err::read_dir(dir.path())
+        .expect("folder")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.extension().is_none_or(|ending| ending != "lock"))
+        .collect();
+    assert!(files.len() > 5, "{files:?}");
+    let mut n_found = 0;
+    let mut check = |file: &Path, bytes: &[u8], what: &str| {
+        let copy = tempfile::tempdir().expect("folder");
+        for other in &files {
+            let name = other.file_name().expect("name");
+            fs_err::copy(other, copy.path().join(name)).expect("copy");
+        }
+        fs_err::write(copy.path().join(file.file_name().expect("name")), bytes).expect("write");
+        match LexicalIndex::open(copy.path()) {
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
+                n_found += 1;
+            }
+            Ok(index) => {
+                let query = LexicalQuery::new("heat flow wing");
+                let found = index.snapshot().search(&query, &all, 9).expect(what);
+                assert_eq!(
+                    (found, index.applied()),
+                    (expected.clone(), Seq(3)),
+                    "{what}"
+                );
+            }
+        }
+    };
+    for file in &files {
+        let whole = fs_err::read(file).expect("read");
+        // Every byte of the small files, some of the large ones.
+        let step = whole.len().div_ceil(200).max(1);
+        for at in (0..whole.len()).step_by(step) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 7);
+            check(
+                file,
+                &bytes,
+                &format!("flipped byte {at} of {}", file.display()),
+            );
+        }
+        for length in (0..whole.len()).step_by(step * 9) {
+            check(
+                file,
+                &whole[..length],
+                &format!("{} cut at {length}", file.display()),
+            );
+        }
+    }
+    assert!(n_found > 100, "only {n_found} damages were found");
+}
