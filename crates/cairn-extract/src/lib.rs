@@ -1,1 +1,22 @@
 //! Bytes of a document to elements in reading order, in a limited worker process.
+
+mod archive;
+mod builder;
+mod code;
+mod delimited;
+mod detect;
+mod error;
+mod extract;
+mod html;
+mod json;
+mod markdown;
+mod options;
+mod spreadsheet;
+mod table;
+mod text;
+mod xml;
+
+pub use detect::{MediaType, detect};
+pub use error::ExtractError;
+pub use extract::{EXTRACTOR_VERSION, extract};
+pub use options::ExtractOptions;

@@ -1,0 +1,150 @@
+//! Members of a ZIP archive, within limits: entries, expanded bytes, ratio. Nothing is written to disk.
+//!
+//! Sizes that an archive states are not believed: what counts is what comes out.
+
+use std::io::{Cursor, Read};
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use crate::error::ExtractError;
+use crate::options::ExtractOptions;
+
+/// Below this an expanded member cannot hurt, whatever its ratio.
+const RATIO_FLOOR: u64 = 1 << 20;
+
+/// An opened archive that keeps count of what it has expanded.
+pub(crate) struct Archive<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    options: &'a ExtractOptions,
+    n_expanded: u64,
+}
+
+impl<'a> Archive<'a> {
+    pub(crate) fn open(bytes: &'a [u8], options: &'a ExtractOptions) -> Result<Self, ExtractError> {
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| from_zip(&error))?;
+        if zip.len() > options.max_zip_entries {
+            let limit = options.max_zip_entries as u64;
+            return Err(ExtractError::too_large("number of archive members", limit));
+        }
+        Ok(Self {
+            zip,
+            options,
+            n_expanded: 0,
+        })
+    }
+
+    /// Names of all members.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.zip
+            .file_names()
+            .filter_map(|name| name.ok().map(std::borrow::Cow::into_owned))
+            .collect()
+    }
+
+    /// Bytes of the member `name`, or `None` where the archive has none.
+    pub(crate) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExtractError> {
+        let mut bytes = Vec::new();
+        Ok(self.expand(name, Some(&mut bytes))?.then_some(bytes))
+    }
+
+    /// Expands the member `name` to nothing, to learn that it keeps the limits.
+    pub(crate) fn check(&mut self, name: &str) -> Result<(), ExtractError> {
+        self.expand(name, None).map(|_| ())
+    }
+
+    fn expand(&mut self, name: &str, mut into: Option<&mut Vec<u8>>) -> Result<bool, ExtractError> {
+        let mut member = match self.zip.by_name(name) {
+            Ok(member) => member,
+            Err(ZipError::FileNotFound) => return Ok(false),
+            Err(error) => return Err(from_zip(&error)),
+        };
+        let n_packed = member.compressed_size().max(1);
+        let max_ratio = self.options.max_zip_ratio;
+        let max_total = self.options.max_expanded_bytes;
+        let mut n_member = 0;
+        let mut buffer = [0; 32 << 10];
+        loop {
+            let n = match member.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                // A damaged tail: what came out before it may still be of use to a lenient parser.
+                Err(_) if n_member > 0 => break,
+                Err(error) => {
+                    return Err(ExtractError::malformed(format!(
+                        "archive member `{name}`: {error}"
+                    )));
+                }
+            };
+            n_member += n as u64;
+            self.n_expanded += n as u64;
+            if self.n_expanded > max_total {
+                return Err(ExtractError::too_large(
+                    "expanded archive in bytes",
+                    max_total,
+                ));
+            }
+            if n_member > RATIO_FLOOR && n_member / n_packed > max_ratio {
+                return Err(ExtractError::too_large(
+                    "expansion ratio of an archive member",
+                    max_ratio,
+                ));
+            }
+            if let Some(bytes) = into.as_deref_mut() {
+                bytes.extend_from_slice(&buffer[..n]);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn from_zip(error: &ZipError) -> ExtractError {
+    match error {
+        ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => ExtractError::PasswordRequired,
+        other => ExtractError::malformed(format!("damaged archive: {other}")),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// An archive with these members.
+    pub(crate) fn zip_of(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in members {
+            writer
+                .start_file(*name, zip::write::SimpleFileOptions::default())
+                .unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn limits_stop_bombs() {
+        let zeros = vec![0; 8 << 20];
+        let bomb = zip_of(&[("a", &zeros), ("b", b"fine"), ("c", b"x")]);
+        let options = ExtractOptions::default();
+        let mut archive = Archive::open(&bomb, &options).unwrap();
+        assert_eq!(archive.read("b").unwrap().as_deref(), Some(&b"fine"[..]));
+        assert_eq!(archive.read("none").unwrap(), None);
+        let error = archive.read("a").unwrap_err();
+        assert!(matches!(error, ExtractError::TooLarge { .. }), "{error}");
+
+        let small = ExtractOptions {
+            max_expanded_bytes: 1 << 20,
+            max_zip_ratio: u64::MAX,
+            ..ExtractOptions::default()
+        };
+        assert!(Archive::open(&bomb, &small).unwrap().check("a").is_err());
+        let few = ExtractOptions {
+            max_zip_entries: 2,
+            ..ExtractOptions::default()
+        };
+        assert!(Archive::open(&bomb, &few).is_err());
+        assert!(Archive::open(b"PK\x03\x04 no archive", &options).is_err());
+    }
+}

@@ -1,0 +1,141 @@
+//! Collects elements in reading order and keeps the books: characters seen and kept, tables, warnings.
+//!
+//! Characters are counted without white space and control characters, so that markup, wrapping and
+//! trimming do not look like losses.
+
+use cairn_types::{Element, ElementKind, Extracted, ParseReport, ParseWarning};
+
+/// Grows into an [`Extracted`].
+#[derive(Debug, Default)]
+pub(crate) struct Builder {
+    pub(crate) title: Option<String>,
+    pub(crate) report: ParseReport,
+    elements: Vec<Element>,
+    max_elements: usize,
+    n_over: usize,
+}
+
+/// Characters that carry text: neither white space nor control characters.
+pub(crate) fn count_text(text: &str) -> u64 {
+    let n = text
+        .chars()
+        .filter(|c| !c.is_whitespace() && !c.is_control())
+        .count();
+    n as u64
+}
+
+impl Builder {
+    pub(crate) fn new(max_elements: usize) -> Self {
+        Self {
+            max_elements,
+            ..Self::default()
+        }
+    }
+
+    /// Adds an element and counts its characters as seen and kept. Empty text adds nothing.
+    pub(crate) fn push(&mut self, element: Element) {
+        let n_chars = count_text(&element.text);
+        self.push_counted(element, n_chars);
+    }
+
+    /// Adds an element of which `n_chars` characters are the document's (the rest was repeated or added).
+    pub(crate) fn push_counted(&mut self, mut element: Element, n_chars: u64) {
+        let trimmed = element.text.trim();
+        if trimmed.is_empty() {
+            return;
+        }
+        if trimmed.len() != element.text.len() {
+            element.text = trimmed.to_owned();
+        }
+        self.report.chars_seen += n_chars;
+        if self.elements.len() >= self.max_elements {
+            self.n_over += 1;
+            return;
+        }
+        self.report.chars_kept += n_chars;
+        self.elements.push(element);
+    }
+
+    pub(crate) fn paragraph(&mut self, text: impl Into<String>) {
+        self.push(Element::new(ElementKind::Paragraph, text));
+    }
+
+    pub(crate) fn heading(&mut self, level: u8, text: impl Into<String>) {
+        let mut element = Element::new(ElementKind::Heading, text);
+        element.level = level.clamp(1, 9);
+        self.push(element);
+    }
+
+    /// Counts text that the document holds and the elements do not.
+    pub(crate) fn dropped(&mut self, n_chars: u64) {
+        self.report.chars_seen += n_chars;
+    }
+
+    pub(crate) fn warn(&mut self, page: Option<u32>, reason: impl Into<String>) {
+        self.report.warnings.push(ParseWarning {
+            page,
+            reason: reason.into(),
+        });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// Whether the limit of elements was reached: callers can stop reading.
+    pub(crate) fn is_full(&self) -> bool {
+        self.elements.len() >= self.max_elements
+    }
+
+    pub(crate) fn elements(&self) -> &[Element] {
+        &self.elements
+    }
+
+    /// Closes the books. The first heading serves as title where the document names none.
+    pub(crate) fn finish(mut self, media_type: &str) -> Extracted {
+        if self.n_over > 0 {
+            let (max, over) = (self.max_elements, self.n_over);
+            self.warn(
+                None,
+                format!("only the first {max} elements were kept, {over} more were left out"),
+            );
+        }
+        let title = self
+            .title
+            .map(|title| crate::text::collapse(&title))
+            .filter(|title| !title.is_empty())
+            .or_else(|| {
+                self.elements
+                    .iter()
+                    .take(20)
+                    .find(|element| element.kind == ElementKind::Heading)
+                    .map(|element| crate::text::collapse(&element.text))
+            });
+        Extracted {
+            media_type: media_type.to_owned(),
+            title,
+            elements: self.elements,
+            report: self.report,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_what_was_kept_and_names_what_was_not() {
+        let mut builder = Builder::new(1);
+        builder.heading(1, "  A b ");
+        builder.paragraph("   ");
+        builder.paragraph("over");
+        builder.dropped(3);
+        let extracted = builder.finish("text/plain");
+        assert_eq!(extracted.elements.len(), 1);
+        assert_eq!(extracted.title.as_deref(), Some("A b"));
+        assert_eq!(extracted.report.chars_kept, 2);
+        assert_eq!(extracted.report.chars_seen, 9);
+        assert_eq!(extracted.report.warnings.len(), 1);
+    }
+}

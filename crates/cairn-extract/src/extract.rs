@@ -1,0 +1,119 @@
+//! One document to its elements: finds the type, calls the reader, judges the result.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cairn_types::Extracted;
+
+use crate::builder::Builder;
+use crate::detect::{MediaType, detect};
+use crate::error::ExtractError;
+use crate::options::ExtractOptions;
+use crate::{code, delimited, html, json, markdown, spreadsheet, text};
+
+/// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
+pub const EXTRACTOR_VERSION: &str = "1";
+
+/// Reads the document `bytes` named `name` in this process.
+///
+/// Parsers of foreign bytes can crash or grow: servers use a [`crate::WorkerPool`] instead. A panic of a
+/// parser is an [`ExtractError::Crashed`].
+///
+/// # Errors
+/// When nothing could be read. What could be read in part comes with warnings in the report.
+pub fn extract(
+    name: &str,
+    bytes: &[u8],
+    options: &ExtractOptions,
+) -> Result<Extracted, ExtractError> {
+    if bytes.is_empty() {
+        return Err(ExtractError::empty("the file has 0 bytes"));
+    }
+    let media_type = detect(name, bytes);
+    // The readers keep their state in the builder, which is thrown away with the panic.
+    catch_unwind(AssertUnwindSafe(|| read(media_type, bytes, options))).unwrap_or_else(|panic| {
+        let reason = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "panic".to_owned());
+        Err(ExtractError::Crashed { reason })
+    })
+}
+
+fn read(
+    media_type: MediaType,
+    bytes: &[u8],
+    options: &ExtractOptions,
+) -> Result<Extracted, ExtractError> {
+    let mut builder = Builder::new(options.max_elements);
+    match media_type {
+        MediaType::PlainText => text::read(bytes, &mut builder),
+        MediaType::Markdown => markdown::read(bytes, &mut builder),
+        MediaType::Html => html::read(bytes, &mut builder),
+        MediaType::Csv | MediaType::Tsv => delimited::read(media_type, bytes, &mut builder),
+        MediaType::Json => json::read(bytes, &mut builder)?,
+        MediaType::JsonLines => json::read_lines(bytes, &mut builder),
+        MediaType::Code(language) => code::read(language, bytes, &mut builder),
+        MediaType::Xlsx => spreadsheet::read_xlsx(bytes, options, &mut builder)?,
+        MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
+        MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
+        MediaType::Other(media_type) => return Err(unsupported(media_type)),
+        _ => return Err(unsupported(media_type.as_str())),
+    }
+    if builder.is_empty() {
+        let reason = builder.report.warnings.first().map_or_else(
+            || "it was opened and has no text in it".to_owned(),
+            |warning| warning.reason.clone(),
+        );
+        return Err(ExtractError::empty(reason));
+    }
+    Ok(builder.finish(media_type.as_str()))
+}
+
+fn unsupported(media_type: &str) -> ExtractError {
+    let hint = match media_type {
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+        | "application/vnd.ms-powerpoint"
+        | "application/vnd.oasis.opendocument.presentation" => "save the presentation as PDF",
+        "application/msword" | "application/rtf" | "application/vnd.oasis.opendocument.text" => {
+            "save the document as DOCX or PDF"
+        }
+        "application/vnd.oasis.opendocument.spreadsheet"
+        | "application/vnd.ms-excel.sheet.binary.macroEnabled.12" => "save the workbook as XLSX",
+        "application/epub+zip" => "convert the book to HTML or PDF",
+        "message/rfc822" | "application/vnd.ms-outlook" => "save the message as HTML or text",
+        "application/zip" => "unpack the archive and add its files",
+        "application/octet-stream" => "the content is of no type that is known here",
+        other if other.starts_with("image/") => "convert the picture to a PDF with a text layer",
+        other if other.starts_with("audio/") || other.starts_with("video/") => {
+            "add a transcript as text"
+        }
+        _ => "convert the document to PDF, DOCX, HTML or text",
+    };
+    ExtractError::Unsupported {
+        media_type: media_type.to_owned(),
+        hint: hint.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_read_is_an_error_that_says_why() {
+        let options = ExtractOptions::default();
+        let of = |name: &str, bytes: &[u8]| extract(name, bytes, &options).unwrap_err();
+        assert!(matches!(of("a.txt", b""), ExtractError::Empty { .. }));
+        assert!(matches!(of("a.txt", b" \n\n"), ExtractError::Empty { .. }));
+        assert!(matches!(
+            of("a.html", b"<html><script>x</script>"),
+            ExtractError::Empty { .. }
+        ));
+        let error = of("a.odt", b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08\0\0\0mimetypeapplication/vnd.oasis.opendocument.text");
+        assert_eq!(
+            error.to_string(),
+            "documents of type `application/vnd.oasis.opendocument.text` are not supported"
+        );
+    }
+}

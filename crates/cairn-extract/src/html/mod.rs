@@ -1,0 +1,277 @@
+//! HTML to elements: the tree of `html5ever` (as browsers build it), walked in document order.
+//!
+//! Page furniture is left out (navigation, footers, asides, scripts, hidden parts); where `<main>` or one
+//! `<article>` holds most of the text, only that is read. What is left out counts as seen, not as kept.
+//! All walks are loops, not recursion: nesting depth costs no stack.
+
+mod table;
+mod walk;
+
+use scraper::{ElementRef, Html, Node, node::Element as Tag};
+
+use crate::builder::{Builder, count_text};
+use crate::text::decode;
+
+/// Share of the page's text that `<main>` or `<article>` must hold to stand for the page. A guess.
+const MAIN_SHARE_PERCENT: u64 = 50;
+
+/// Reads a whole page.
+pub(crate) fn read(bytes: &[u8], builder: &mut Builder) {
+    let decoded = match declared_encoding(bytes) {
+        Some(encoding) => {
+            let text = encoding.decode(bytes).0;
+            let (text, n_control) = crate::text::clean(&text);
+            crate::text::Decoded {
+                text,
+                n_control,
+                n_replaced: 0,
+                encoding: encoding.name(),
+            }
+        }
+        None => decode(bytes),
+    };
+    decoded.note(builder);
+    let document = Html::parse_document(&decoded.text);
+    builder.title = title(&document);
+    let Some(body) = find(&document, |tag| tag.name() == "body") else {
+        return;
+    };
+    let n_body = visible_chars(body);
+    let main = find(&document, |tag| {
+        tag.name() == "main" || tag.attr("role") == Some("main")
+    });
+    let article = || only(&document, "article");
+    let root = [main, article()]
+        .into_iter()
+        .flatten()
+        .find(|root| visible_chars(*root) * 100 >= n_body * MAIN_SHARE_PERCENT)
+        .unwrap_or(body);
+    let n_before = builder.report.chars_seen;
+    walk::walk(root, builder);
+    let n_read = builder.report.chars_seen - n_before;
+    builder.dropped(n_body.saturating_sub(n_read));
+}
+
+/// Reads a piece of HTML inside another format.
+pub(crate) fn read_fragment(text: &str, builder: &mut Builder) {
+    let document = Html::parse_fragment(text);
+    walk::walk(document.root_element(), builder);
+}
+
+/// `charset=` in the first kibibyte, where the bytes are not UTF-8 anyway.
+fn declared_encoding(bytes: &[u8]) -> Option<&'static encoding_rs::Encoding> {
+    if encoding_rs::Encoding::for_bom(bytes).is_some() || std::str::from_utf8(bytes).is_ok() {
+        return None;
+    }
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).to_ascii_lowercase();
+    let rest = head
+        .split("charset=")
+        .nth(1)?
+        .trim_start_matches(['"', '\'', ' ']);
+    let label = rest
+        .split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'))
+        .next()?;
+    encoding_rs::Encoding::for_label(label.as_bytes())
+}
+
+fn title(document: &Html) -> Option<String> {
+    let title = find(document, |tag| tag.name() == "title")?;
+    let text = crate::text::collapse(&title.text().collect::<String>());
+    (!text.is_empty()).then_some(text)
+}
+
+fn find(document: &Html, is_it: impl Fn(&Tag) -> bool) -> Option<ElementRef<'_>> {
+    document
+        .tree
+        .root()
+        .descendants()
+        .filter_map(ElementRef::wrap)
+        .find(|element| is_it(element.value()))
+}
+
+/// The element with this name, if there is exactly one.
+fn only<'a>(document: &'a Html, name: &str) -> Option<ElementRef<'a>> {
+    let mut found = document
+        .tree
+        .root()
+        .descendants()
+        .filter_map(ElementRef::wrap)
+        .filter(|element| element.value().name() == name);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+/// Whether a reader of the page would not see this as its content.
+fn is_skipped(tag: &Tag) -> bool {
+    is_never_text(tag) || matches!(tag.name(), "nav" | "footer" | "aside")
+}
+
+/// Whether the content of the element is no text of the page at all.
+fn is_never_text(tag: &Tag) -> bool {
+    matches!(
+        tag.name(),
+        "script"
+            | "style"
+            | "noscript"
+            | "template"
+            | "iframe"
+            | "svg"
+            | "head"
+            | "object"
+            | "canvas"
+            | "annotation"
+    ) || tag.attr("hidden").is_some()
+        || tag.attr("style").is_some_and(|style| {
+            let style: String = style.chars().filter(|c| !c.is_whitespace()).collect();
+            style.to_ascii_lowercase().contains("display:none")
+        })
+}
+
+/// Characters of text below `root`, page furniture included.
+fn visible_chars(root: ElementRef<'_>) -> u64 {
+    let mut n = 0;
+    let mut node = *root;
+    loop {
+        let descend = match node.value() {
+            Node::Element(tag) => node.id() == root.id() || !is_never_text(tag),
+            Node::Text(text) => {
+                n += count_text(text);
+                false
+            }
+            _ => false,
+        };
+        if descend && let Some(child) = node.first_child() {
+            node = child;
+            continue;
+        }
+        loop {
+            if node.id() == root.id() {
+                return n;
+            }
+            if let Some(next) = node.next_sibling() {
+                node = next;
+                break;
+            }
+            let Some(parent) = node.parent() else {
+                return n;
+            };
+            node = parent;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cairn_types::ElementKind;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shape(input: &str) -> Vec<(ElementKind, u8, String)> {
+        let mut builder = Builder::new(100_000);
+        read(input.as_bytes(), &mut builder);
+        builder
+            .elements()
+            .iter()
+            .map(|e| (e.kind, e.level, e.text.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn pages_become_elements() {
+        use ElementKind::{Code, Heading, Image, ListItem, Paragraph, Table};
+        let cases: [(&str, &[(ElementKind, u8, &str)]); 9] = [
+            (
+                "<h2>A <i>b</i></h2><p>x\n y<br>z</p>t",
+                &[
+                    (Heading, 2, "A b"),
+                    (Paragraph, 0, "x y\nz"),
+                    (Paragraph, 0, "t"),
+                ],
+            ),
+            (
+                "<ul><li>a<ul><li>b</ul><li><p>c</p></ul>",
+                &[
+                    (ListItem, 1, "- a"),
+                    (ListItem, 2, "- b"),
+                    (ListItem, 1, "- c"),
+                ],
+            ),
+            (
+                "<ol start=3><li>a<li>b</ol>",
+                &[(ListItem, 1, "3. a"), (ListItem, 1, "4. b")],
+            ),
+            (
+                "<nav>menu</nav><p>x<script>1</script></p><footer>f</footer><div hidden>h</div>",
+                &[(Paragraph, 0, "x")],
+            ),
+            (
+                "<pre><code class='language-rust'>fn a() {\n  b\n}</code></pre>",
+                &[(Code, 0, "fn a() {\n  b\n}")],
+            ),
+            (
+                "<table><tr><th>A<th>B<tr><td rowspan=2>1<td>2<tr><td>3</table>",
+                &[(Table, 0, "A | B\n1 | 2\n1 | 3")],
+            ),
+            (
+                "<table><tr><td><h1>Layout</h1><p>x</p></td></tr></table>",
+                &[(Heading, 1, "Layout"), (Paragraph, 0, "x")],
+            ),
+            (
+                "<figure><img alt='A cat'><figcaption>Cap</figcaption></figure>",
+                &[(Image, 0, "A cat"), (Paragraph, 0, "Cap")],
+            ),
+            (
+                "<div>menu</div><main><p>long main text of the page</p></main>",
+                &[(Paragraph, 0, "long main text of the page")],
+            ),
+        ];
+        for (input, expect) in cases {
+            let expect: Vec<_> = expect
+                .iter()
+                .map(|&(k, l, t)| (k, l, t.to_owned()))
+                .collect();
+            assert_eq!(shape(input), expect, "{input}");
+        }
+    }
+
+    #[test]
+    fn left_out_text_counts_as_seen() {
+        let mut builder = Builder::new(10);
+        read(b"<title>T</title><nav>menu</nav><p>text</p>", &mut builder);
+        assert_eq!(
+            (builder.report.chars_seen, builder.report.chars_kept),
+            (8, 4)
+        );
+        assert_eq!(builder.finish("text/html").title.as_deref(), Some("T"));
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        let deep = format!(
+            "{}x{}",
+            "<b><span>".repeat(3_000),
+            "<table><tr><td>".repeat(60)
+        );
+        assert_eq!(shape(&deep), [(ElementKind::Paragraph, 0, "x".to_owned())]);
+    }
+
+    #[test]
+    fn declared_encodings_are_used() {
+        let mut builder = Builder::new(10);
+        read(
+            b"<meta charset=windows-1251><p>\xcf\xf0\xe8\xe2\xe5\xf2</p>",
+            &mut builder,
+        );
+        assert_eq!(builder.elements()[0].text, "Привет");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(parts in proptest::collection::vec(0usize..16, 0..40)) {
+            const PARTS: [&str; 16] = ["<table>", "<tr>", "<td rowspan=0>", "<th colspan=9>", "</table>", "<ul>", "<li>", "</ul>",
+                "<pre>", "</pre>", "text ", "<h1>", "</h1>", "<p>", "<img alt=x>", "</div>"];
+            shape(&parts.into_iter().map(|idx| PARTS[idx]).collect::<String>());
+        }
+    }
+}

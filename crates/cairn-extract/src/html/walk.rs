@@ -1,0 +1,275 @@
+//! The walk over the tree that turns blocks into elements.
+
+use cairn_types::{Element, ElementKind};
+use scraper::{ElementRef, Node, node::Element as Tag};
+
+use super::{is_skipped, table};
+use crate::builder::{Builder, count_text};
+use crate::code::push_code;
+use crate::text::collapse_lines;
+
+/// Adds what is below `root`, in document order.
+pub(super) fn walk(root: ElementRef<'_>, builder: &mut Builder) {
+    let mut state = State {
+        builder,
+        text: String::new(),
+        lists: Vec::new(),
+        marker: None,
+        heading: None,
+        pre: None,
+        n_tables: 0,
+    };
+    let mut node = *root;
+    loop {
+        let descend = match node.value() {
+            Node::Element(tag) => match ElementRef::wrap(node) {
+                Some(element) if node.id() != root.id() => state.enter(element, tag),
+                _ => true,
+            },
+            Node::Text(text) => {
+                state.add_text(text);
+                false
+            }
+            _ => false,
+        };
+        if descend && let Some(child) = node.first_child() {
+            node = child;
+            continue;
+        }
+        if descend && let Node::Element(tag) = node.value() {
+            state.leave(tag);
+        }
+        loop {
+            if node.id() == root.id() {
+                state.flush();
+                return;
+            }
+            if let Some(next) = node.next_sibling() {
+                node = next;
+                break;
+            }
+            let Some(parent) = node.parent() else {
+                state.flush();
+                return;
+            };
+            node = parent;
+            if let Node::Element(tag) = node.value() {
+                state.leave(tag);
+            }
+        }
+    }
+}
+
+struct State<'b> {
+    builder: &'b mut Builder,
+    /// Inline text of the open block; line breaks in it are real ones.
+    text: String,
+    /// Open lists: the next number of ordered ones.
+    lists: Vec<Option<u64>>,
+    marker: Option<String>,
+    heading: Option<u8>,
+    /// Inside preformatted text: its language, once known.
+    pre: Option<Option<String>>,
+    /// Layout tables that are open.
+    n_tables: usize,
+}
+
+impl State<'_> {
+    fn add_text(&mut self, text: &str) {
+        if self.pre.is_some() {
+            self.text.push_str(text);
+            return;
+        }
+        // Line breaks of the source are white space; real ones come from `<br>`.
+        self.text.extend(text.chars().map(|c| {
+            if c.is_whitespace() && c != '\u{a0}' {
+                ' '
+            } else {
+                c
+            }
+        }));
+    }
+
+    /// Returns whether to go on below the element.
+    fn enter(&mut self, element: ElementRef<'_>, tag: &Tag) -> bool {
+        if is_skipped(tag) {
+            return false;
+        }
+        if self.pre.is_some() {
+            match tag.name() {
+                "br" => self.text.push('\n'),
+                "code" => {
+                    if let Some(language @ None) = &mut self.pre {
+                        *language = language_of(tag);
+                    }
+                }
+                _ => {}
+            }
+            return true;
+        }
+        match tag.name() {
+            "br" => self.text.push('\n'),
+            "img" => {
+                self.image(tag);
+                return false;
+            }
+            "pre" => {
+                self.flush();
+                self.pre = Some(language_of(tag));
+            }
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.flush();
+                self.heading = tag.name()[1..].parse().ok();
+            }
+            "ul" | "menu" => {
+                self.flush();
+                self.lists.push(None);
+            }
+            "ol" => {
+                self.flush();
+                let start = tag
+                    .attr("start")
+                    .and_then(|start| start.trim().parse().ok());
+                self.lists.push(Some(start.unwrap_or(1)));
+            }
+            "li" => {
+                self.flush();
+                self.marker = Some(match self.lists.last_mut() {
+                    Some(Some(number)) => {
+                        let marker = format!("{number}.");
+                        *number = number.saturating_add(1);
+                        marker
+                    }
+                    _ => "-".to_owned(),
+                });
+            }
+            "table" => {
+                self.flush();
+                if table::read(element, self.builder, self.n_tables) {
+                    return false;
+                }
+                self.n_tables += 1;
+            }
+            name if is_block(name) => self.flush(),
+            _ => {}
+        }
+        true
+    }
+
+    fn leave(&mut self, tag: &Tag) {
+        match tag.name() {
+            "pre" => {
+                if let Some(language) = self.pre.take() {
+                    let text = std::mem::take(&mut self.text);
+                    push_code(self.builder, &text, language.as_deref());
+                }
+            }
+            _ if self.pre.is_some() => {}
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.flush();
+                self.heading = None;
+            }
+            "ul" | "ol" | "menu" => {
+                self.flush();
+                self.lists.pop();
+            }
+            "li" => {
+                self.flush();
+                self.marker = None;
+            }
+            "table" => {
+                self.flush();
+                self.n_tables = self.n_tables.saturating_sub(1);
+            }
+            name if is_block(name) => self.flush(),
+            _ => {}
+        }
+    }
+
+    fn image(&mut self, tag: &Tag) {
+        self.builder.report.images += 1;
+        let Some(alt) = tag.attr("alt").map(str::trim).filter(|alt| !alt.is_empty()) else {
+            return;
+        };
+        if self.text.trim().is_empty() && self.heading.is_none() && self.marker.is_none() {
+            self.builder
+                .push_counted(Element::new(ElementKind::Image, collapse_lines(alt)), 0);
+        } else {
+            // Within running text a picture stands for a word.
+            self.text.push_str(alt);
+        }
+    }
+
+    /// Ends the open block.
+    fn flush(&mut self) {
+        let text = collapse_lines(&std::mem::take(&mut self.text));
+        if text.is_empty() {
+            return;
+        }
+        let n_chars = count_text(&text);
+        let mut element = if let Some(level) = self.heading {
+            let mut element = Element::new(ElementKind::Heading, text.replace('\n', " "));
+            element.level = level;
+            element
+        } else if let Some(marker) = self.marker.take() {
+            Element::new(ElementKind::ListItem, format!("{marker} {text}"))
+        } else {
+            Element::new(ElementKind::Paragraph, text)
+        };
+        if element.kind == ElementKind::ListItem {
+            element.level = u8::try_from(self.lists.len()).unwrap_or(u8::MAX).max(1);
+        }
+        self.builder.push_counted(element, n_chars);
+    }
+}
+
+fn language_of(tag: &Tag) -> Option<String> {
+    tag.classes().find_map(|class| {
+        let name = class
+            .strip_prefix("language-")
+            .or_else(|| class.strip_prefix("lang-"))?;
+        (!name.is_empty()).then(|| name.to_ascii_lowercase())
+    })
+}
+
+pub(super) fn is_block(name: &str) -> bool {
+    matches!(
+        name,
+        "address"
+            | "article"
+            | "blockquote"
+            | "body"
+            | "caption"
+            | "center"
+            | "dd"
+            | "details"
+            | "dialog"
+            | "div"
+            | "dl"
+            | "dt"
+            | "fieldset"
+            | "figcaption"
+            | "figure"
+            | "form"
+            | "header"
+            | "hgroup"
+            | "hr"
+            | "legend"
+            | "li"
+            | "main"
+            | "ol"
+            | "option"
+            | "p"
+            | "pre"
+            | "section"
+            | "summary"
+            | "table"
+            | "tbody"
+            | "td"
+            | "tfoot"
+            | "th"
+            | "thead"
+            | "tr"
+            | "ul"
+    )
+}

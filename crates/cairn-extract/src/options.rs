@@ -1,0 +1,34 @@
+//! Limits and settings of one extraction.
+
+use std::path::PathBuf;
+
+/// What an extraction may use. The defaults suit a worker with 1–2 GiB of address space.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtractOptions {
+    /// The pdfium library; see [`crate::find_pdfium`]. Without it PDF files are unsupported.
+    pub pdfium: Option<PathBuf>,
+    /// Pages read of one document; the rest is named in a warning.
+    pub max_pages: u32,
+    /// Bytes that one archive (DOCX, XLSX) may expand to.
+    pub max_expanded_bytes: u64,
+    /// Expanded bytes per compressed byte of one archive member, once it expands to over a mebibyte.
+    pub max_zip_ratio: u64,
+    /// Members of one archive.
+    pub max_zip_entries: usize,
+    /// Elements of one document; the rest is named in a warning.
+    pub max_elements: usize,
+}
+
+impl Default for ExtractOptions {
+    fn default() -> Self {
+        Self {
+            pdfium: None,
+            max_pages: 5_000,
+            max_expanded_bytes: 512 << 20,
+            // Real office XML reaches about 60:1 in large sheets; deflate's own limit is 1032:1. A guess between.
+            max_zip_ratio: 400,
+            max_zip_entries: 10_000,
+            max_elements: 500_000,
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Rows of cells to table elements: groups of rows, each with the header row repeated on top.
+//!
+//! One row a line, cells joined by ` | `. A group ends at [`MAX_GROUP_ROWS`] rows or [`MAX_GROUP_CHARS`]
+//! characters, so that a group fits a chunk and a reader (or a model) sees what the columns mean.
+
+use cairn_types::{Element, ElementKind};
+
+use crate::builder::{Builder, count_text};
+use crate::text::collapse;
+
+/// Rows of one group. A guess: about what fits a chunk with short cells.
+const MAX_GROUP_ROWS: usize = 25;
+/// Characters of one group without its header. A guess, near the size of a chunk.
+const MAX_GROUP_CHARS: usize = 800;
+
+/// One table. Rows may differ in length.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Table {
+    /// Header row; empty where the table has none.
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+    /// Name of the sheet or caption.
+    pub(crate) label: Option<String>,
+    pub(crate) page: Option<u32>,
+    pub(crate) bbox: Option<cairn_types::BoundingBox>,
+    /// Characters of the document in the cells, where cells repeat merged ones.
+    pub(crate) n_chars: Option<u64>,
+}
+
+impl Table {
+    /// Takes the first row as header where it looks like one.
+    pub(crate) fn guess_header(&mut self) {
+        if self.header.is_empty() && self.rows.len() >= 2 && looks_like_header(&self.rows[0]) {
+            self.header = self.rows.remove(0);
+        }
+    }
+}
+
+/// A row of distinct texts, at least half of its cells filled, no numbers but years.
+pub(crate) fn looks_like_header(row: &[String]) -> bool {
+    let filled: Vec<&str> = row
+        .iter()
+        .map(|c| c.trim())
+        .filter(|c| !c.is_empty())
+        .collect();
+    if filled.is_empty() || filled.len() * 2 < row.len() {
+        return false;
+    }
+    let n_years = filled.iter().filter(|cell| is_year(cell)).count();
+    let n_numbers = filled.iter().filter(|cell| is_number(cell)).count();
+    n_numbers == n_years && n_years < filled.len().max(2) && filled.iter().all(|c| c.len() < 200)
+}
+
+fn is_year(cell: &str) -> bool {
+    cell.len() == 4
+        && cell
+            .parse::<u16>()
+            .is_ok_and(|year| (1800..2200).contains(&year))
+}
+
+/// Digits with the marks that amounts, percentages and dates have.
+pub(crate) fn is_number(cell: &str) -> bool {
+    let n_digits = cell.chars().filter(char::is_ascii_digit).count();
+    let n_letters = cell.chars().filter(|c| c.is_alphabetic()).count();
+    n_digits > 0 && n_letters == 0
+}
+
+fn row_line(row: &[String]) -> String {
+    let last = row.iter().rposition(|cell| !cell.trim().is_empty());
+    let mut line = String::new();
+    for (idx, cell) in row.iter().enumerate().take(last.map_or(0, |last| last + 1)) {
+        if idx > 0 {
+            line.push_str(" | ");
+        }
+        line.push_str(&collapse(cell));
+    }
+    line
+}
+
+/// Adds the table's groups, counts its cells.
+pub(crate) fn push_table(builder: &mut Builder, table: &Table) {
+    let all_rows = || std::iter::once(&table.header).chain(&table.rows);
+    let n_cells = all_rows()
+        .flatten()
+        .filter(|cell| !cell.trim().is_empty())
+        .count();
+    if n_cells == 0 {
+        return;
+    }
+    builder.report.tables += 1;
+    builder.report.cells += n_cells as u64;
+    let header = row_line(&table.header);
+    let mut left = table
+        .n_chars
+        .unwrap_or_else(|| all_rows().flatten().map(|cell| count_text(cell)).sum());
+    let mut push = |lines: &mut Vec<String>, is_last: bool| {
+        let n_body: u64 = lines.iter().map(|line| count_text(line)).sum();
+        let n_chars = if is_last { left } else { n_body.min(left) };
+        left -= n_chars;
+        let mut text = header.clone();
+        for line in lines.drain(..) {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&line);
+        }
+        let mut element = Element::new(ElementKind::Table, text);
+        element.label.clone_from(&table.label);
+        element.page = table.page;
+        element.bbox = table.bbox;
+        builder.push_counted(element, n_chars);
+    };
+    let mut lines = Vec::new();
+    let mut n_chars = 0;
+    for row in &table.rows {
+        let line = row_line(row);
+        if line.is_empty() {
+            continue;
+        }
+        let n = line.chars().count();
+        if !lines.is_empty() && (lines.len() >= MAX_GROUP_ROWS || n_chars + n > MAX_GROUP_CHARS) {
+            push(&mut lines, false);
+            n_chars = 0;
+        }
+        n_chars += n;
+        lines.push(line);
+    }
+    push(&mut lines, true);
+}
+
+/// A cell with its spans, as HTML and DOCX give them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SpanCell {
+    pub(crate) text: String,
+    pub(crate) n_cols: usize,
+    pub(crate) n_rows: usize,
+    pub(crate) is_header: bool,
+}
+
+/// Columns of a resolved table; more are cut off (a spreadsheet's limit is 16,384).
+const MAX_COLS: usize = 1_000;
+
+/// Resolves row and column spans: each covered cell repeats the text. A cell over the whole width stays one cell.
+/// Returns the rows, and how many of the first ones hold header cells only.
+pub(crate) fn resolve_spans(rows: &[Vec<SpanCell>]) -> (Vec<Vec<String>>, usize) {
+    let mut grid: Vec<Vec<String>> = Vec::with_capacity(rows.len());
+    // For each column: rows still covered from above, and the text.
+    let mut pending: Vec<(usize, String)> = Vec::new();
+    let mut n_header_rows = 0;
+    for (row_idx, row) in rows.iter().enumerate() {
+        let mut out: Vec<String> = Vec::new();
+        let mut cells = row.iter();
+        let fill_pending = |out: &mut Vec<String>, pending: &mut Vec<(usize, String)>| {
+            while let Some((left, text)) = pending.get_mut(out.len())
+                && *left > 0
+            {
+                *left -= 1;
+                out.push(text.clone());
+            }
+        };
+        let is_alone = row.len() == 1 && row[0].n_rows <= 1;
+        loop {
+            fill_pending(&mut out, &mut pending);
+            let Some(cell) = cells.next() else {
+                break;
+            };
+            let n_cols = if is_alone { 1 } else { cell.n_cols.max(1) };
+            for _ in 0..n_cols {
+                let col = out.len();
+                if col >= MAX_COLS {
+                    break;
+                }
+                if cell.n_rows > 1 {
+                    if pending.len() <= col {
+                        pending.resize(col + 1, (0, String::new()));
+                    }
+                    let left = (cell.n_rows - 1).min(rows.len() - row_idx - 1);
+                    pending[col] = (left, cell.text.clone());
+                }
+                out.push(cell.text.clone());
+            }
+        }
+        // Columns to the right of the row's own cells that a span still covers.
+        while out.len() < pending.len() {
+            let col = out.len();
+            if pending[col].0 > 0 {
+                pending[col].0 -= 1;
+                out.push(pending[col].1.clone());
+            } else {
+                out.push(String::new());
+            }
+        }
+        let only_headers = !row.is_empty() && row.iter().all(|cell| cell.is_header);
+        if only_headers && n_header_rows == row_idx {
+            n_header_rows += 1;
+        }
+        grid.push(out);
+    }
+    (grid, n_header_rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cell(text: &str, n_cols: usize, n_rows: usize) -> SpanCell {
+        SpanCell {
+            text: text.into(),
+            n_cols,
+            n_rows,
+            is_header: false,
+        }
+    }
+
+    #[test]
+    fn each_group_repeats_the_header() {
+        let mut builder = Builder::new(100);
+        let mut table = Table {
+            rows: (0..60)
+                .map(|n| vec![format!("name {n}"), n.to_string()])
+                .collect(),
+            ..Table::default()
+        };
+        table.rows.insert(0, vec!["Name".into(), "Count".into()]);
+        table.guess_header();
+        push_table(&mut builder, &table);
+        let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+        assert_eq!(texts.len(), 3);
+        assert!(
+            texts
+                .iter()
+                .all(|text| text.starts_with("Name | Count\nname "))
+        );
+        assert!(texts[2].ends_with("name 59 | 59"));
+        assert_eq!(builder.report.cells, 122);
+        assert_eq!(builder.report.chars_seen, builder.report.chars_kept);
+        assert!((builder.report.coverage() - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn spans_repeat_their_text() {
+        let rows = [
+            vec![cell("Title", 3, 1)],
+            vec![cell("a", 1, 2), cell("b", 2, 1)],
+            vec![cell("c", 1, 1), cell("d", 1, 1)],
+        ];
+        let (grid, _) = resolve_spans(&rows);
+        assert_eq!(
+            grid,
+            [vec!["Title"], vec!["a", "b", "b"], vec!["a", "c", "d"]]
+        );
+    }
+
+    #[test]
+    fn headers_are_texts() {
+        let row = |cells: &[&str]| cells.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>();
+        assert!(looks_like_header(&row(&["Name", "2019", "2020"])));
+        assert!(looks_like_header(&row(&["Year"])));
+        assert!(!looks_like_header(&row(&["Anna", "12", "3.5 %"])));
+        assert!(!looks_like_header(&row(&["x", "", ""])));
+    }
+
+    proptest! {
+        #[test]
+        fn any_spans_resolve(spans in proptest::collection::vec(proptest::collection::vec((0usize..5000, 0usize..70000), 0..5), 0..6)) {
+            let rows: Vec<Vec<SpanCell>> = spans.iter().map(|row| row.iter().map(|&(c, r)| cell("x", c, r)).collect()).collect();
+            let (grid, _) = resolve_spans(&rows);
+            prop_assert_eq!(grid.len(), rows.len());
+            prop_assert!(grid.iter().all(|row| row.len() <= MAX_COLS + 5));
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Small helpers over `quick-xml` for office XML. Entities other than the five predefined ones are not
+//! expanded (they are dropped), so neither entity bombs nor external entities can do harm.
+
+use quick_xml::events::{BytesRef, BytesStart};
+
+/// Bytes of an XML part to text: UTF-8 or UTF-16 by mark, anything invalid replaced.
+pub(crate) fn part_text(bytes: &[u8]) -> String {
+    let (encoding, n_bom) = encoding_rs::Encoding::for_bom(bytes)
+        .or_else(|| crate::text::utf16_by_zeros(bytes).map(|encoding| (encoding, 0)))
+        .unwrap_or((encoding_rs::UTF_8, 0));
+    encoding
+        .decode_without_bom_handling(&bytes[n_bom..])
+        .0
+        .into_owned()
+}
+
+/// A reader that accepts what broken writers produce.
+pub(crate) fn reader(text: &str) -> quick_xml::Reader<&[u8]> {
+    let mut reader = quick_xml::Reader::from_str(text);
+    let config = reader.config_mut();
+    config.check_end_names = false;
+    config.allow_dangling_amp = true;
+    config.allow_unmatched_ends = true;
+    reader
+}
+
+/// Value of the attribute with this local name.
+pub(crate) fn attr(element: &BytesStart<'_>, local: &str) -> Option<String> {
+    element
+        .attributes()
+        .with_checks(false)
+        .flatten()
+        .find(|attribute| attribute.key.local_name().as_ref() == local)
+        .map(|attribute| {
+            quick_xml::escape::unescape(&attribute.value).map_or_else(
+                |_| attribute.value.to_string(),
+                std::borrow::Cow::into_owned,
+            )
+        })
+}
+
+/// Value of an on/off property: present without a value means on.
+pub(crate) fn is_on(element: &BytesStart<'_>) -> bool {
+    !matches!(
+        attr(element, "val").as_deref(),
+        Some("0" | "false" | "off" | "none")
+    )
+}
+
+/// The character that a reference stands for, if it is predefined or numeric.
+pub(crate) fn reference(reference: &BytesRef<'_>) -> Option<char> {
+    if let Ok(Some(c)) = reference.resolve_char_ref() {
+        return (!c.is_control() || matches!(c, '\n' | '\t')).then_some(c);
+    }
+    quick_xml::escape::resolve_predefined_entity(reference).and_then(|text| text.chars().next())
+}
