@@ -302,7 +302,8 @@ def xlsx(title, sheets):
         f'{HEAD}<styleSheet xmlns="{SHEET}"><fonts count="1"><font/></fonts>'
         '<fills count="1"><fill><patternFill patternType="none"/></fill></fills><borders count="1"><border/></borders>'
         '<cellStyleXfs count="1"><xf numFmtId="0"/></cellStyleXfs><cellXfs count="3"><xf numFmtId="0" xfId="0"/>'
-        '<xf numFmtId="14" xfId="0" applyNumberFormat="1"/><xf numFmtId="2" xfId="0" applyNumberFormat="1"/></cellXfs></styleSheet>'
+        '<xf numFmtId="14" xfId="0" applyNumberFormat="1"/><xf numFmtId="2" xfId="0" applyNumberFormat="1"/></cellXfs>'
+        '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>'
     )
     main = f"{MIME}.spreadsheetml"
     names = [f"worksheets/sheet{n}.xml" for n in range(1, len(sheets) + 1)]

@@ -14,9 +14,16 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
     let prepared = setup()?;
     let has_nextest = succeeds(&mut cargo(&["nextest", "--version"]));
     let runner: &[&str] = if has_nextest {
-        &["nextest", "run", "--locked"]
+        &["nextest", "run", "--locked", "--no-fail-fast"]
     } else {
-        &["test", "--locked", "--lib", "--bins", "--tests"]
+        &[
+            "test",
+            "--locked",
+            "--no-fail-fast",
+            "--lib",
+            "--bins",
+            "--tests",
+        ]
     };
     let selection: &[&str] = if arguments.is_empty() {
         &["--workspace"]
