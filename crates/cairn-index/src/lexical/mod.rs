@@ -285,4 +285,6 @@ fn is_damage(kind: std::io::ErrorKind) -> bool {
 }
 
 #[cfg(test)]
+mod quality;
+#[cfg(test)]
 mod tests;
