@@ -31,18 +31,16 @@ pub(crate) fn install() -> Result<PathBuf> {
     if program.exists() && is_wanted(&program) {
         return Ok(program);
     }
-    println!("building cargo-deny {VERSION}: about 5 minutes, once");
-    run(cargo(&[
-        "install",
-        "--locked",
-        "cargo-deny",
-        "--version",
-        VERSION,
-        "--root",
-    ])
-    .arg(&folder)
-    // A run that was stopped may have left a part of it.
-    .arg("--force"))?;
+    println!("building cargo-deny {VERSION}: about 2 minutes, once");
+    // Lightly optimised: a third of the time to build, and the check runs as fast (measured: 0.6 s, 0.5 s).
+    // `--force`, as a run that was stopped may have left a part of it.
+    run(
+        cargo(&["install", "--locked", "--force", "--profile", "dev"])
+            .args(["cargo-deny", "--version", VERSION, "--root"])
+            .arg(&folder)
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_DEV_DEBUG", "0"),
+    )?;
     Ok(program)
 }
 
