@@ -1,0 +1,445 @@
+//! Elements to chunks: by structure, within a token budget, with overlap, heading path, page and exact span.
+//!
+//! A chunk is a contiguous span of the rendition's text. Elements are cut into units (sentences of running text,
+//! lines of tables and code, pieces of words that alone exceed the budget); units are packed greedily until the
+//! budget is full. A heading closes the chunk before it, unless that chunk is still short: a chain of tiny sections
+//! makes worse chunks than one chunk with its headings in the text. The next chunk begins with the last sentences
+//! of the one before, up to the overlap, unless a heading stands between them.
+//!
+//! The budget is counted over the exact embedded input (title and heading path included), and counted again on the
+//! finished chunk: nothing is ever cut by the model in silence. O(text) token counts plus one per chunk.
+
+use cairn_types::{CharSpan, ChunkMeta, Element, ElementKind, InputHash, NewChunk, Rendered};
+use unicode_segmentation::UnicodeSegmentation;
+
+/// Limits of a chunk. Part of the pipeline fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkOptions {
+    /// Most tokens of an embedded input, special tokens included: the model's limit.
+    pub max_tokens: usize,
+    /// Tokens of the chunk before that are repeated at the start of the next one.
+    pub overlap_tokens: usize,
+    /// A heading closes a chunk that has at least this many tokens.
+    pub min_tokens: usize,
+    /// Most tokens that title and heading path may take of the budget.
+    pub prefix_tokens: usize,
+}
+
+impl Default for ChunkOptions {
+    fn default() -> Self {
+        Self {
+            max_tokens: 256,
+            overlap_tokens: 32,
+            min_tokens: 64,
+            prefix_tokens: 48,
+        }
+    }
+}
+
+/// A chunk and the exact text that is embedded for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Where it stands, and the hash of its input.
+    pub new: NewChunk,
+    /// Title, heading path and text, as they are embedded.
+    pub input: String,
+}
+
+/// A piece of text that is not split further: sentence, line, or part of a word too long for any budget.
+#[derive(Debug, Clone, Copy)]
+struct Unit {
+    /// Index of its element.
+    element: usize,
+    /// Place in the rendition, in bytes.
+    start: usize,
+    end: usize,
+    /// Tokens without the special ones.
+    n_tokens: usize,
+}
+
+/// Cuts a rendition into chunks. `count_tokens` counts a text with the special tokens included, as
+/// [`cairn_types::ports::Embedder::count_tokens`] does; `detect_lang` names the language of a text.
+pub fn chunk_document(
+    title: &str,
+    elements: &[Element],
+    rendered: &Rendered,
+    options: &ChunkOptions,
+    count_tokens: &dyn Fn(&str) -> usize,
+    detect_lang: &dyn Fn(&str) -> Option<&'static str>,
+) -> Vec<Chunk> {
+    let counter = Counter {
+        count: count_tokens,
+        special: count_tokens(""),
+    };
+    let text = rendered.text.as_str();
+    let body_tokens = options
+        .max_tokens
+        .saturating_sub(options.prefix_tokens + counter.special)
+        .max(8);
+    let starts = element_starts(elements);
+    let mut units = Vec::new();
+    for (element_idx, (element, &start)) in elements.iter().zip(&starts).enumerate() {
+        split_element(
+            element,
+            element_idx,
+            start,
+            body_tokens,
+            &counter,
+            &mut units,
+        );
+    }
+    let paths = heading_paths(elements);
+    let mut chars = CharCursor {
+        text,
+        byte: 0,
+        chars: 0,
+    };
+    let mut chunks = Vec::new();
+    let mut first = 0;
+    // The first unit that no chunk holds yet; `first` may lie before it by the overlap.
+    let mut fresh = 0;
+    while fresh < units.len() {
+        let path = &paths[units[first].element];
+        let prefix = prefix_of(title, path, options.prefix_tokens, &counter);
+        let budget = options
+            .max_tokens
+            .saturating_sub(counter.special + counter.plain(&prefix))
+            .max(1);
+        let mut end = pack(&units, elements, first, fresh, budget, options.min_tokens);
+        // Counts of pieces can differ from the count of the whole: shrink until the whole fits.
+        let (input, n_tokens) = loop {
+            let body = &text[units[first].start..units[end - 1].end];
+            let input = join_input(&prefix, body);
+            let n_tokens = (counter.count)(&input);
+            if n_tokens <= options.max_tokens || (first == fresh && end - first == 1) {
+                break (input, n_tokens);
+            }
+            if end - 1 > fresh {
+                end -= 1;
+            } else {
+                first += 1;
+            }
+        };
+        let span_bytes = units[first].start..units[end - 1].end;
+        let span = CharSpan::new(chars.at(span_bytes.start), chars.at(span_bytes.end));
+        chunks.push(Chunk {
+            new: NewChunk {
+                meta: ChunkMeta {
+                    ordinal: u32::try_from(chunks.len()).unwrap_or(u32::MAX),
+                    span,
+                    page: elements[units[first].element].page,
+                    heading_path: path.join(" > "),
+                    lang: detect_lang(&text[span_bytes]).map(str::to_owned),
+                    n_tokens: u32::try_from(n_tokens).unwrap_or(u32::MAX),
+                },
+                input_hash: InputHash::of(input.as_bytes()),
+            },
+            input,
+        });
+        fresh = end;
+        first = overlap_start(&units, elements, first, end, options.overlap_tokens);
+    }
+    chunks
+}
+
+/// The exact text that is embedded for a chunk, from what the catalog keeps of it.
+#[must_use]
+pub fn embedded_input(
+    title: &str,
+    heading_path: &str,
+    text: &str,
+    options: &ChunkOptions,
+    count_tokens: &dyn Fn(&str) -> usize,
+) -> String {
+    let counter = Counter {
+        count: count_tokens,
+        special: count_tokens(""),
+    };
+    let path: Vec<String> = match heading_path {
+        "" => Vec::new(),
+        path => path.split(" > ").map(str::to_owned).collect(),
+    };
+    join_input(
+        &prefix_of(title, &path, options.prefix_tokens, &counter),
+        text,
+    )
+}
+
+struct Counter<'a> {
+    count: &'a dyn Fn(&str) -> usize,
+    special: usize,
+}
+
+impl Counter<'_> {
+    fn plain(&self, text: &str) -> usize {
+        if text.is_empty() {
+            0
+        } else {
+            (self.count)(text).saturating_sub(self.special)
+        }
+    }
+}
+
+/// Turns rising byte offsets into code point offsets in one pass. Overlap goes back a little: then it counts anew
+/// from there, which stays linear because the overlap is bounded.
+struct CharCursor<'a> {
+    text: &'a str,
+    byte: usize,
+    chars: usize,
+}
+
+impl CharCursor<'_> {
+    fn at(&mut self, byte: usize) -> usize {
+        if byte >= self.byte {
+            self.chars += self.text[self.byte..byte].chars().count();
+        } else {
+            self.chars -= self.text[byte..self.byte].chars().count();
+        }
+        self.byte = byte;
+        self.chars
+    }
+}
+
+/// Byte offset of each element in the rendered text: elements joined by a blank line.
+fn element_starts(elements: &[Element]) -> Vec<usize> {
+    let mut at = 0;
+    elements
+        .iter()
+        .map(|element| {
+            let start = at;
+            at += element.text.len() + 2;
+            start
+        })
+        .collect()
+}
+
+/// For each element the headings above it, outermost first. A heading's own path does not hold itself.
+fn heading_paths(elements: &[Element]) -> Vec<Vec<String>> {
+    let mut open: Vec<(u8, String)> = Vec::new();
+    elements
+        .iter()
+        .map(|element| {
+            if element.kind == ElementKind::Heading {
+                let level = element.level.max(1);
+                while open.last().is_some_and(|(above, _)| *above >= level) {
+                    open.pop();
+                }
+                let path = open.iter().map(|(_, text)| text.clone()).collect();
+                open.push((level, one_line(&element.text)));
+                path
+            } else {
+                open.iter().map(|(_, text)| text.clone()).collect()
+            }
+        })
+        .collect()
+}
+
+/// A heading as one line; ` > ` inside it would read as two headings.
+fn one_line(text: &str) -> String {
+    text.split_whitespace()
+        .filter(|word| *word != ">")
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// What stands before the text in the embedded input: the title and the innermost headings that fit.
+fn prefix_of(title: &str, path: &[String], budget: usize, counter: &Counter<'_>) -> String {
+    let title = one_line(title);
+    let mut parts: Vec<&str> = Vec::new();
+    if !title.is_empty() && path.first().is_none_or(|first| *first != title) {
+        parts.push(&title);
+    }
+    parts.extend(path.iter().map(String::as_str));
+    // The innermost headings say most about the text: the outer ones go first when space is short.
+    while !parts.is_empty() {
+        let prefix = parts.join(" > ");
+        if counter.plain(&prefix) <= budget {
+            return prefix;
+        }
+        parts.remove(0);
+    }
+    String::new()
+}
+
+fn join_input(prefix: &str, body: &str) -> String {
+    if prefix.is_empty() {
+        body.to_owned()
+    } else {
+        format!("{prefix}\n{body}")
+    }
+}
+
+/// Appends the units of one element.
+fn split_element(
+    element: &Element,
+    element_idx: usize,
+    start: usize,
+    budget: usize,
+    counter: &Counter<'_>,
+    units: &mut Vec<Unit>,
+) {
+    let text = element.text.as_str();
+    let whole = counter.plain(text);
+    let mut push = |range: std::ops::Range<usize>, n_tokens: usize| {
+        units.push(Unit {
+            element: element_idx,
+            start: start + range.start,
+            end: start + range.end,
+            n_tokens,
+        });
+    };
+    if whole <= 24 {
+        push(0..text.len(), whole);
+        return;
+    }
+    let pieces: Vec<std::ops::Range<usize>> = match element.kind {
+        ElementKind::Table | ElementKind::Code => trimmed(text, text.split_inclusive('\n')),
+        ElementKind::Heading
+        | ElementKind::Paragraph
+        | ElementKind::ListItem
+        | ElementKind::Image
+        | ElementKind::Note => trimmed(text, text.split_sentence_bounds()),
+    };
+    for piece in pieces {
+        let n_tokens = counter.plain(&text[piece.clone()]);
+        if n_tokens <= budget {
+            push(piece, n_tokens);
+        } else {
+            split_long(text, piece, budget, counter, &mut push);
+        }
+    }
+}
+
+/// Ranges of consecutive `parts` of `text` without the white space around them; empty ones are left out.
+fn trimmed<'a>(text: &str, parts: impl Iterator<Item = &'a str>) -> Vec<std::ops::Range<usize>> {
+    let mut at = 0;
+    let mut ranges = Vec::new();
+    for part in parts {
+        let start = at + (part.len() - part.trim_start().len());
+        let end = at + part.trim_end().len();
+        if start < end {
+            ranges.push(start..end);
+        }
+        at += part.len();
+    }
+    debug_assert!(at <= text.len());
+    ranges
+}
+
+/// Cuts a piece that exceeds the budget: at white space where there is some, else inside the word.
+fn split_long(
+    text: &str,
+    piece: std::ops::Range<usize>,
+    budget: usize,
+    counter: &Counter<'_>,
+    push: &mut impl FnMut(std::ops::Range<usize>, usize),
+) {
+    let mut pending: Option<(std::ops::Range<usize>, usize)> = None;
+    let words = text[piece.clone()].split_inclusive(char::is_whitespace);
+    for word in trimmed(&text[piece.clone()], words) {
+        let word = piece.start + word.start..piece.start + word.end;
+        for part in split_word(text, word, budget, counter) {
+            let n_tokens = counter.plain(&text[part.clone()]);
+            pending = match pending.take() {
+                Some((range, sum)) if sum + n_tokens <= budget => {
+                    Some((range.start..part.end, sum + n_tokens))
+                }
+                Some((range, sum)) => {
+                    push(range, sum);
+                    Some((part, n_tokens))
+                }
+                None => Some((part, n_tokens)),
+            };
+        }
+    }
+    if let Some((range, sum)) = pending {
+        push(range, sum);
+    }
+}
+
+/// A word within the budget as it is; a longer one (base64, scripts without spaces) halved until each part fits.
+fn split_word(
+    text: &str,
+    word: std::ops::Range<usize>,
+    budget: usize,
+    counter: &Counter<'_>,
+) -> Vec<std::ops::Range<usize>> {
+    // Models read a very long word as one unknown token: it would fit the budget and be lost to search. 96
+    // bytes is longer than any word of a natural language that is written with spaces.
+    let is_short = word.len() <= 96;
+    if is_short && counter.plain(&text[word.clone()]) <= budget {
+        return vec![word];
+    }
+    let n_chars = text[word.clone()].chars().count();
+    if n_chars < 2 {
+        return vec![word];
+    }
+    let middle = text[word.clone()]
+        .char_indices()
+        .nth(n_chars / 2)
+        .map_or(word.end, |(byte, _)| word.start + byte);
+    let mut parts = split_word(text, word.start..middle, budget, counter);
+    parts.extend(split_word(text, middle..word.end, budget, counter));
+    parts
+}
+
+/// One past the last unit of the chunk that starts at `first` and must hold the unit `fresh`.
+fn pack(
+    units: &[Unit],
+    elements: &[Element],
+    first: usize,
+    fresh: usize,
+    budget: usize,
+    min_tokens: usize,
+) -> usize {
+    let mut sum = 0;
+    for (idx, unit) in units.iter().enumerate().skip(first) {
+        let starts_section = idx > fresh
+            && unit.element != units[idx - 1].element
+            && elements[unit.element].kind == ElementKind::Heading;
+        let is_full = idx > fresh && sum + unit.n_tokens > budget;
+        if is_full || (starts_section && sum >= min_tokens) {
+            // A heading with nothing below it belongs to what follows.
+            let mut end = idx;
+            while end - 1 > fresh && elements[units[end - 1].element].kind == ElementKind::Heading {
+                end -= 1;
+            }
+            return end;
+        }
+        sum += unit.n_tokens;
+    }
+    units.len()
+}
+
+/// Where the chunk after `first..end` begins: some sentences back, unless a new section begins.
+fn overlap_start(
+    units: &[Unit],
+    elements: &[Element],
+    first: usize,
+    end: usize,
+    overlap_tokens: usize,
+) -> usize {
+    let is_prose = |idx: usize| {
+        matches!(
+            elements[units[idx].element].kind,
+            ElementKind::Paragraph | ElementKind::ListItem
+        )
+    };
+    if end >= units.len() || !is_prose(end) {
+        return end;
+    }
+    let mut start = end;
+    let mut sum = 0;
+    while start - 1 > first
+        && is_prose(start - 1)
+        && sum + units[start - 1].n_tokens <= overlap_tokens
+    {
+        start -= 1;
+        sum += units[start].n_tokens;
+    }
+    start
+}
+
+#[cfg(test)]
+#[path = "chunk_tests.rs"]
+mod tests;

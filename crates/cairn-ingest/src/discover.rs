@@ -1,0 +1,253 @@
+//! Paths and patterns to files: sorted, each once, with what was passed over and why.
+//!
+//! Folders are walked without following links, hidden entries are passed over, and a `.cairnignore` (the
+//! syntax of `.gitignore`) excludes what it names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cairn_types::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::error::IngestError;
+
+/// A file to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiscoveredFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its key: the absolute path as text.
+    pub key: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When it was last modified.
+    pub modified_at: Option<Timestamp>,
+}
+
+/// What paths and patterns name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Discovered {
+    /// In order of key.
+    pub files: Vec<DiscoveredFile>,
+    /// Folders that were walked whole: a sync compares below these.
+    pub roots: Vec<PathBuf>,
+    /// What cannot be read, with the reason.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// Finds the files that `patterns` name: files, folders (walked), or globs.
+///
+/// # Errors
+/// Where a pattern names nothing or cannot be read as one.
+pub fn discover(patterns: &[String], base: &Path) -> Result<Discovered, IngestError> {
+    let mut found = BTreeMap::new();
+    let mut result = Discovered::default();
+    for pattern in patterns {
+        let path = absolute(base, Path::new(pattern));
+        if path.is_dir() {
+            walk(&path, None, &mut found, &mut result.unreadable);
+            result.roots.push(path);
+        } else if path.exists() {
+            add(&path, &mut found, &mut result.unreadable);
+        } else if pattern.contains(['*', '?', '[', '{']) {
+            let before = found.len();
+            expand(pattern, &path, &mut found, &mut result.unreadable)?;
+            if found.len() == before {
+                return Err(IngestError::NothingFound {
+                    pattern: pattern.clone(),
+                });
+            }
+        } else {
+            return Err(IngestError::NothingFound {
+                pattern: pattern.clone(),
+            });
+        }
+    }
+    result.files = found.into_values().collect();
+    Ok(result)
+}
+
+/// `path` under `base`, without `.` and `..`; links are kept as they are named.
+fn absolute(base: &Path, path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in base.join(path).components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                clean.pop();
+            }
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+fn expand(
+    pattern: &str,
+    path: &Path,
+    found: &mut BTreeMap<String, DiscoveredFile>,
+    unreadable: &mut Vec<(String, String)>,
+) -> Result<(), IngestError> {
+    let bad = |error: globset::Error| IngestError::BadPattern {
+        pattern: pattern.to_owned(),
+        reason: error.kind().to_string(),
+    };
+    let text = path.to_string_lossy();
+    let glob = globset::GlobBuilder::new(&text)
+        .literal_separator(true)
+        .build()
+        .map_err(bad)?;
+    // The longest folder without a wildcard: everything that matches lies below it.
+    let fixed: PathBuf = path
+        .components()
+        .take_while(|part| {
+            !part
+                .as_os_str()
+                .to_string_lossy()
+                .contains(['*', '?', '[', '{'])
+        })
+        .collect();
+    walk(&fixed, Some(&glob.compile_matcher()), found, unreadable);
+    Ok(())
+}
+
+fn walk(
+    root: &Path,
+    only: Option<&globset::GlobMatcher>,
+    found: &mut BTreeMap<String, DiscoveredFile>,
+    unreadable: &mut Vec<(String, String)>,
+) {
+    let walker = ignore::WalkBuilder::new(root)
+        .standard_filters(false)
+        .hidden(true)
+        .follow_links(false)
+        .add_custom_ignore_filename(".cairnignore")
+        .build();
+    for entry in walker {
+        match entry {
+            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
+                if only.is_none_or(|glob| glob.is_match(entry.path())) {
+                    add(entry.path(), found, unreadable);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => unreadable.push((root.display().to_string(), error.to_string())),
+        }
+    }
+}
+
+fn add(
+    path: &Path,
+    found: &mut BTreeMap<String, DiscoveredFile>,
+    unreadable: &mut Vec<(String, String)>,
+) {
+    match fs_err::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {
+            let modified_at = metadata
+                .modified()
+                .ok()
+                .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+                .and_then(|since| i64::try_from(since.as_millis()).ok())
+                .map(Timestamp);
+            let key = key_of(path);
+            let file = DiscoveredFile {
+                path: path.to_owned(),
+                key: key.clone(),
+                size_bytes: metadata.len(),
+                modified_at,
+            };
+            found.insert(key, file);
+        }
+        Ok(_) => unreadable.push((key_of(path), "not a regular file".to_owned())),
+        Err(error) => unreadable.push((key_of(path), error.to_string())),
+    }
+}
+
+/// A path as text. One that is not UTF-8 gets a hash of its bytes at the end, so that two of them stay two.
+pub(crate) fn key_of(path: &Path) -> String {
+    match path.to_str() {
+        Some(text) => text.to_owned(),
+        None => {
+            let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+            let [a, b, c, d] = [digest[0], digest[1], digest[2], digest[3]];
+            format!("{}#{a:02x}{b:02x}{c:02x}{d:02x}", path.to_string_lossy())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for (name, text) in [
+            ("a.md", "a"),
+            ("sub/b.txt", "bb"),
+            ("sub/c.md", "c"),
+            (".hidden/d.md", "d"),
+            ("skip/e.md", "e"),
+            (".cairnignore", "skip/\n"),
+        ] {
+            let path = dir.path().join(name);
+            fs_err::create_dir_all(path.parent().expect("a parent")).expect("made");
+            fs_err::write(path, text).expect("written");
+        }
+        dir
+    }
+
+    fn names(patterns: &[&str], base: &Path) -> Vec<String> {
+        let patterns: Vec<_> = patterns.iter().map(|p| (*p).to_owned()).collect();
+        let found = discover(&patterns, base).expect("found");
+        found
+            .files
+            .iter()
+            .map(|f| {
+                f.path
+                    .strip_prefix(base)
+                    .expect("below")
+                    .display()
+                    .to_string()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn walks_folders_and_globs_sorted_and_once() {
+        let dir = folder();
+        for (patterns, expected) in [
+            (&["."][..], &["a.md", "sub/b.txt", "sub/c.md"][..]),
+            (&["a.md", "./a.md", "."], &["a.md", "sub/b.txt", "sub/c.md"]),
+            (&["*.md"], &["a.md"]),
+            (&["**/*.md"], &["a.md", "sub/c.md"]),
+            (&["sub/{b,c}.*"], &["sub/b.txt", "sub/c.md"]),
+            (&["sub/../a.md"], &["a.md"]),
+        ] {
+            assert_eq!(names(patterns, dir.path()), expected, "{patterns:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_and_bad_patterns_are_errors() {
+        let dir = folder();
+        for pattern in ["missing", "*.pdf", "sub/["] {
+            assert!(
+                discover(&[pattern.to_owned()], dir.path()).is_err(),
+                "{pattern}"
+            );
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn link_loops_and_names_that_are_not_utf8_do_no_harm() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let dir = folder();
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("sub/loop")).expect("linked");
+        let name = std::ffi::OsStr::from_bytes(b"bad\xff.txt");
+        fs_err::write(dir.path().join(name), "x").expect("written");
+        let found = discover(&[".".to_owned()], dir.path()).expect("found");
+        assert_eq!(found.files.len(), 4);
+        assert!(found.files.iter().any(|f| f.key.contains('#')));
+    }
+}

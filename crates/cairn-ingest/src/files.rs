@@ -1,0 +1,600 @@
+//! A run over files of this machine: what is new, what moved, what is gone.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cairn_types::ports::KnownItem;
+use cairn_types::{
+    AccessList, BlobHash, DocumentId, HasKind as _, JobItem, JobKind, JobState, NewJob, Outcome,
+    Scope, Source,
+};
+use futures::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::discover::{Discovered, DiscoveredFile};
+use crate::error::IngestError;
+use crate::pipeline::{Item, Pipeline, Ready, Target, is_fatal, refused};
+use crate::report::{DocumentReport, IngestEvent, Summary};
+
+/// A sync that would delete a larger share of the known documents stops.
+const MAX_DELETED_SHARE: f64 = 0.2;
+
+/// Whether anything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunMode {
+    /// Do the work.
+    Write,
+    /// Only say what would be done.
+    DryRun,
+}
+
+/// What a sync does with documents whose file is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletionGuard {
+    /// No sync: they stay.
+    Keep,
+    /// They are soft-deleted, unless the folder is empty or more than a fifth would go.
+    Careful,
+    /// They are soft-deleted however many they are.
+    Confirmed,
+}
+
+/// A run over files.
+#[derive(Debug, Clone)]
+pub struct FilesRequest {
+    /// What was found.
+    pub discovered: Discovered,
+    /// Collection for new documents.
+    pub collection: String,
+    /// Tags to set; with none given, known documents keep theirs.
+    pub tags: BTreeSet<String>,
+    /// Access list to set; `None` keeps that of known documents and opens new ones to the tenant.
+    pub access: Option<AccessList>,
+    /// Whether anything is written.
+    pub mode: RunMode,
+    /// What happens to documents whose file is gone.
+    pub deletions: DeletionGuard,
+}
+
+/// What stage one says of a file.
+enum Seen {
+    /// There is nothing to parse: the known item may need its metadata set.
+    Same(Item, Duration),
+    /// Parsed and cut.
+    Ready(Box<Ready>, Duration),
+    /// A dry run stops before parsing.
+    WouldRead(Item),
+    /// This file cannot be read.
+    Report(Box<DocumentReport>),
+    /// The run cannot go on.
+    Fatal(IngestError),
+}
+
+impl Pipeline {
+    /// Reads files into the catalog. `emit` is called in order of the files.
+    ///
+    /// # Errors
+    /// Where the catalog or the model fails, a sync would delete too much, or `cancel` is cancelled. What was
+    /// published before stays.
+    pub async fn ingest_files(
+        &self,
+        scope: &Scope,
+        request: FilesRequest,
+        cancel: &CancellationToken,
+        mut emit: impl FnMut(IngestEvent) + Send,
+    ) -> Result<Summary, IngestError> {
+        if request.mode == RunMode::DryRun {
+            return self
+                .run_files(scope, request, None, cancel, &mut emit)
+                .await;
+        }
+        let job = self
+            .catalog
+            .accept(NewJob {
+                tenant: self.tenant,
+                kind: JobKind::Files,
+                access: AccessList::owner_only(),
+                collection: request.collection.clone(),
+                tags: request.tags.clone(),
+                document_access: request.access.clone().unwrap_or_default(),
+                items: Vec::new(),
+            })
+            .await?;
+        self.catalog
+            .set_job_state(self.system(), job, JobState::Running, None)
+            .await?;
+        let mut failures = Vec::new();
+        let result = self
+            .run_files(scope, request, None, cancel, &mut |event| {
+                if let IngestEvent::Document(report) = &event
+                    && report.outcome == Outcome::Failed
+                {
+                    failures.push(job_item(report));
+                }
+                emit(event);
+            })
+            .await;
+        for item in failures.into_iter().take(1000) {
+            self.catalog.record_item(self.system(), job, item).await?;
+        }
+        let (state, message) = match &result {
+            Ok(summary) => (JobState::Done, summary_text(summary)),
+            Err(IngestError::Cancelled) => {
+                (JobState::Interrupted, IngestError::Cancelled.to_string())
+            }
+            Err(error) => (JobState::Failed, error.to_string()),
+        };
+        self.catalog
+            .set_job_state(self.system(), job, state, Some(message))
+            .await?;
+        result
+    }
+
+    async fn run_files(
+        &self,
+        scope: &Scope,
+        request: FilesRequest,
+        source: Option<Source>,
+        cancel: &CancellationToken,
+        emit: &mut (dyn FnMut(IngestEvent) + Send + '_),
+    ) -> Result<Summary, IngestError> {
+        let started = Instant::now();
+        let FilesRequest {
+            discovered,
+            collection,
+            tags,
+            access,
+            mode,
+            deletions,
+        } = request;
+        let target = Target {
+            collection,
+            source: source.unwrap_or_else(Source::files),
+            tags,
+            access,
+        };
+        let known = self
+            .catalog
+            .known_items(self.system(), &target.collection, &target.source, "")
+            .await?;
+        let roots = discovered.roots.clone();
+        guard_empty_roots(&roots, &discovered, &known, deletions)?;
+        let present: HashSet<String> = discovered
+            .files
+            .iter()
+            .map(|file| file.key.clone())
+            .collect();
+        let known = Arc::new(Known::new(known));
+        let mut summary = Summary {
+            has_vectors: self.embedder.is_some(),
+            ..Summary::default()
+        };
+        emit(IngestEvent::Discovered {
+            n_files: discovered.files.len() as u64,
+            n_bytes: discovered.files.iter().map(|file| file.size_bytes).sum(),
+        });
+        for (path, reason) in discovered.unreadable {
+            let report = refused(&path, 0, Outcome::Failed, reason);
+            summary.count(&report);
+            emit(IngestEvent::Document(report));
+        }
+        let stop = cancel.clone();
+        let mut seen = futures::stream::iter(discovered.files)
+            .take_while(|_| std::future::ready(!stop.is_cancelled()))
+            .map(|file| {
+                let (pipeline, known) = (self.clone(), known.clone());
+                let target = target.clone();
+                async move {
+                    let work = move || pipeline.look_at(&file, &target, &known, mode);
+                    match tokio::task::spawn_blocking(work).await {
+                        Ok(seen) => seen,
+                        Err(error) => Seen::Fatal(IngestError::Bug(error.to_string())),
+                    }
+                }
+            })
+            .buffered(self.options.n_parsers.max(1) * 2);
+        let mut batch: Vec<Ready> = Vec::new();
+        let mut n_waiting = 0;
+        while let Some(next) = seen.next().await {
+            match next {
+                Seen::Ready(ready, read) => {
+                    summary.stages.read += read;
+                    n_waiting += ready.n_chunks();
+                    batch.push(*ready);
+                    if n_waiting >= self.options.batch_chunks {
+                        n_waiting = 0;
+                        let full = std::mem::take(&mut batch);
+                        self.publish(full, &target, &mut summary, &mut *emit)
+                            .await?;
+                    }
+                }
+                Seen::Same(item, read) => {
+                    summary.stages.read += read;
+                    let report = self
+                        .settle_same(scope, item, &target, mode, &mut summary)
+                        .await?;
+                    summary.count(&report);
+                    emit(IngestEvent::Document(report));
+                }
+                Seen::WouldRead(item) => {
+                    let outcome = match (&item.moved_from, &item.known) {
+                        (Some(_), _) => Outcome::Moved,
+                        (None, Some(_)) => Outcome::Updated,
+                        (None, None) => Outcome::Added,
+                    };
+                    let report = DocumentReport {
+                        document: item.known.as_ref().map(|known| known.document),
+                        reason: None,
+                        ..refused(&item.key, item.size_bytes, outcome, String::new())
+                    };
+                    summary.count(&report);
+                    emit(IngestEvent::Document(report));
+                }
+                Seen::Report(report) => {
+                    summary.count(&report);
+                    emit(IngestEvent::Document(*report));
+                }
+                Seen::Fatal(error) => return Err(error),
+            }
+        }
+        drop(seen);
+        self.publish(batch, &target, &mut summary, &mut *emit)
+            .await?;
+        if cancel.is_cancelled() {
+            return Err(IngestError::Cancelled);
+        }
+        if deletions != DeletionGuard::Keep {
+            let gone = known.gone(&roots, &present);
+            self.delete_gone(
+                scope,
+                &roots,
+                gone,
+                known.below(&roots),
+                deletions,
+                mode,
+                &mut summary,
+            )
+            .await?;
+        }
+        summary.elapsed = started.elapsed();
+        Ok(summary)
+    }
+
+    /// Stage one for one file. Blocking.
+    fn look_at(
+        &self,
+        file: &DiscoveredFile,
+        target: &Target,
+        known: &Known,
+        mode: RunMode,
+    ) -> Seen {
+        let started = Instant::now();
+        if file.size_bytes > self.options.max_file_bytes {
+            let limit = self.options.max_file_bytes;
+            let reason = format!(
+                "the file has {} bytes, the limit is {limit}; raise `ingest.max_file_bytes` to read it",
+                file.size_bytes
+            );
+            return Seen::Report(Box::new(refused(
+                &file.key,
+                file.size_bytes,
+                Outcome::Skipped,
+                reason,
+            )));
+        }
+        let bytes = match fs_err::read(&file.path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let reason = error.to_string();
+                return Seen::Report(Box::new(refused(
+                    &file.key,
+                    file.size_bytes,
+                    Outcome::Failed,
+                    reason,
+                )));
+            }
+        };
+        let blob = BlobHash::of(&bytes);
+        let mut item = Item {
+            key: file.key.clone(),
+            uri: file_uri(&file.path),
+            name: file.path.file_name().map_or_else(
+                || file.key.clone(),
+                |name| name.to_string_lossy().into_owned(),
+            ),
+            modified_at: file.modified_at,
+            blob,
+            size_bytes: bytes.len() as u64,
+            known: known.by_key.get(&file.key).cloned(),
+            moved_from: None,
+        };
+        if item.known.is_none() && !bytes.is_empty() {
+            item.moved_from = known.take_moved(blob);
+        }
+        let same = item.known.as_ref().or(item.moved_from.as_ref());
+        if same.is_some_and(|same| same.blob == blob && same.fingerprint == self.fingerprint()) {
+            return Seen::Same(item, started.elapsed());
+        }
+        if mode == RunMode::DryRun {
+            return Seen::WouldRead(item);
+        }
+        debug_assert!(!target.collection.is_empty());
+        if let Err(error) = self.blobs.put(self.tenant, bytes.as_slice()) {
+            if is_fatal(error.kind()) {
+                return Seen::Fatal(error.into());
+            }
+            let reason = error.to_string();
+            return Seen::Report(Box::new(refused(
+                &file.key,
+                file.size_bytes,
+                Outcome::Failed,
+                reason,
+            )));
+        }
+        let read = started.elapsed();
+        match self.read(item, &bytes) {
+            Ok(ready) => Seen::Ready(Box::new(ready), read),
+            Err(report) => Seen::Report(report),
+        }
+    }
+
+    /// Content and pipeline are the same: sets what else was asked (place, tags, access, being there at all).
+    async fn settle_same(
+        &self,
+        scope: &Scope,
+        item: Item,
+        target: &Target,
+        mode: RunMode,
+        summary: &mut Summary,
+    ) -> Result<DocumentReport, IngestError> {
+        let moved = item.moved_from.is_some();
+        let known = item.known.or(item.moved_from);
+        let mut report = refused(
+            &item.key,
+            item.size_bytes,
+            Outcome::Unchanged,
+            String::new(),
+        );
+        report.reason = None;
+        let Some(known) = known else {
+            return Ok(report);
+        };
+        report.document = Some(known.document);
+        if mode == RunMode::DryRun {
+            report.outcome = if moved {
+                Outcome::Moved
+            } else {
+                Outcome::Unchanged
+            };
+            return Ok(report);
+        }
+        let mut seq = None;
+        if moved {
+            seq = Some(
+                self.catalog
+                    .move_document(self.system(), known.document, &item.key, &item.uri)
+                    .await?,
+            );
+            report.outcome = Outcome::Moved;
+        }
+        if known.is_deleted {
+            seq = Some(self.catalog.restore_document(scope, known.document).await?);
+            if !moved {
+                report.outcome = Outcome::Updated;
+                report.reason = Some("restored".to_owned());
+            }
+        }
+        let tags =
+            (!target.tags.is_empty() && target.tags != known.tags).then(|| target.tags.clone());
+        let access = target
+            .access
+            .clone()
+            .filter(|access| *access != known.access);
+        if tags.is_some() || access.is_some() {
+            seq = Some(
+                self.catalog
+                    .set_metadata(scope, known.document, tags, access)
+                    .await?,
+            );
+            if report.outcome == Outcome::Unchanged {
+                report.outcome = Outcome::Updated;
+                report.reason = Some("tags or access changed".to_owned());
+            }
+        }
+        summary.seq = seq.or(summary.seq);
+        Ok(report)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one step of one run, called once"
+    )]
+    async fn delete_gone(
+        &self,
+        scope: &Scope,
+        roots: &[PathBuf],
+        gone: Vec<DocumentId>,
+        n_known: usize,
+        guard: DeletionGuard,
+        mode: RunMode,
+        summary: &mut Summary,
+    ) -> Result<(), IngestError> {
+        #[expect(clippy::cast_precision_loss, reason = "a share")]
+        let share = gone.len() as f64 / n_known.max(1) as f64;
+        if guard == DeletionGuard::Careful && share > MAX_DELETED_SHARE {
+            return Err(IngestError::SyncDeletesTooMuch {
+                path: names(roots),
+                n_gone: gone.len(),
+                n_known,
+            });
+        }
+        summary.n_deleted = gone.len() as u64;
+        if mode == RunMode::Write && !gone.is_empty() {
+            summary.seq = Some(self.catalog.delete_documents(scope, &gone).await?);
+        }
+        Ok(())
+    }
+}
+
+/// Known items of a source, by key and by content.
+struct Known {
+    by_key: HashMap<String, KnownItem>,
+    /// Items whose file is no longer where it was, by content: candidates for a move. Each is taken once.
+    missing: Mutex<HashMap<BlobHash, Vec<KnownItem>>>,
+    /// Documents that were recognised elsewhere.
+    moved: Mutex<HashSet<DocumentId>>,
+}
+
+impl Known {
+    fn new(items: Vec<KnownItem>) -> Self {
+        let mut missing: HashMap<BlobHash, Vec<KnownItem>> = HashMap::new();
+        for item in items.iter().filter(|item| !Path::new(&item.key).exists()) {
+            missing.entry(item.blob).or_default().push(item.clone());
+        }
+        Self {
+            by_key: items
+                .into_iter()
+                .map(|item| (item.key.clone(), item))
+                .collect(),
+            missing: Mutex::new(missing),
+            moved: Mutex::default(),
+        }
+    }
+
+    fn take_moved(&self, blob: BlobHash) -> Option<KnownItem> {
+        let mut missing = self
+            .missing
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let item = missing.get_mut(&blob)?.pop()?;
+        let mut moved = self
+            .moved
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        moved.insert(item.document);
+        Some(item)
+    }
+
+    /// Documents below the roots that are not deleted.
+    fn below(&self, roots: &[PathBuf]) -> usize {
+        self.by_key
+            .values()
+            .filter(|item| is_below(item, roots))
+            .count()
+    }
+
+    /// Documents below the roots whose file is neither there nor recognised elsewhere.
+    fn gone(&self, roots: &[PathBuf], present: &HashSet<String>) -> Vec<DocumentId> {
+        let moved = self
+            .moved
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut gone: Vec<_> = self
+            .by_key
+            .values()
+            .filter(|item| is_below(item, roots) && !present.contains(&item.key))
+            .map(|item| item.document)
+            .filter(|id| !moved.contains(id))
+            .collect();
+        gone.sort_unstable();
+        gone
+    }
+}
+
+fn is_below(item: &KnownItem, roots: &[PathBuf]) -> bool {
+    !item.is_deleted
+        && roots
+            .iter()
+            .any(|root| Path::new(&item.key).starts_with(root))
+}
+
+fn guard_empty_roots(
+    roots: &[PathBuf],
+    discovered: &Discovered,
+    known: &[KnownItem],
+    guard: DeletionGuard,
+) -> Result<(), IngestError> {
+    if guard != DeletionGuard::Careful {
+        return Ok(());
+    }
+    for root in roots {
+        let is_empty = !discovered
+            .files
+            .iter()
+            .any(|file| file.path.starts_with(root));
+        let only = std::slice::from_ref(root);
+        let n_known = known.iter().filter(|item| is_below(item, only)).count();
+        if is_empty && n_known > 0 {
+            return Err(IngestError::SyncOfNothing {
+                path: root.display().to_string(),
+                n_known,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn names(roots: &[PathBuf]) -> String {
+    roots
+        .iter()
+        .map(|root| root.display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+pub(crate) fn job_item(report: &DocumentReport) -> JobItem {
+    JobItem {
+        key: report.path.clone(),
+        blob: None,
+        size_bytes: report.size_bytes,
+        outcome: report.outcome,
+        reason: report.reason.clone(),
+        document: report.document,
+    }
+}
+
+fn summary_text(summary: &Summary) -> String {
+    let Summary {
+        n_added,
+        n_updated,
+        n_moved,
+        n_unchanged,
+        n_failed,
+        n_skipped,
+        n_deleted,
+        ..
+    } = summary;
+    format!(
+        "{n_added} added, {n_updated} updated, {n_moved} moved, {n_unchanged} unchanged, {n_failed} failed, \
+         {n_skipped} skipped, {n_deleted} deleted"
+    )
+}
+
+/// `file://` with everything but unreserved characters and `/` percent-encoded (RFC 3986, RFC 8089).
+fn file_uri(path: &Path) -> String {
+    use std::fmt::Write as _;
+    let mut uri = "file://".to_owned();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(byte as char)
+            }
+            other => {
+                let _ = write!(uri, "%{other:02X}");
+            }
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uris_are_percent_encoded() {
+        assert_eq!(file_uri(Path::new("/a b/ü.md")), "file:///a%20b/%C3%BC.md");
+    }
+}

@@ -1,0 +1,317 @@
+//! The search indexes of one tenant, kept in step with the catalog.
+//!
+//! The catalog is the truth; both indexes hold only chunk numbers with words and vectors. Opening compares what each
+//! index holds with the chunks that are live in the catalog and adds or removes the difference, whatever happened
+//! before: a crash between two commits, a deleted folder, a damaged file (the index is dropped and made again).
+//! [`Engine::refresh`] does the same for the documents that changed since. Chunk numbers are never reused and a chunk
+//! never changes, so a set difference is all there is to it, and doing it twice changes nothing.
+//!
+//! Readers take one [`State`]: documents and both indexes as of one position, swapped whole. A reader sees a version
+//! of a document whole or not at all, and never waits for the writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use cairn_index::{
+    DenseIndex, DenseSnapshot, IndexError, LexicalDoc, LexicalIndex, LexicalSnapshot,
+};
+use cairn_types::ports::{Catalog, Embedder, IndexChunk};
+use cairn_types::{ChunkNo, DocumentId, EmbeddingSpace, Seq, SystemPurpose, SystemScope, TenantId};
+use roaring::RoaringBitmap;
+
+use crate::error::RetrieveError;
+use crate::table::DocTable;
+
+/// Chunks that are read from the catalog and handed to the indexes at once: bounds memory.
+const CHUNKS_PER_STEP: u32 = 4_096;
+/// Change records that are read at once.
+const CHANGES_PER_STEP: usize = 2_000;
+
+/// The read path of one tenant.
+pub struct Engine {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    tenant: TenantId,
+    writer: tokio::sync::Mutex<Option<Arms>>,
+    state: RwLock<Arc<State>>,
+}
+
+/// Both indexes, with their one writer.
+struct Arms {
+    dense: Option<DenseIndex>,
+    lexical: LexicalIndex,
+}
+
+/// What one search sees.
+pub(crate) struct State {
+    pub(crate) seq: Seq,
+    pub(crate) documents: Arc<DocTable>,
+    pub(crate) dense: Option<DenseSnapshot>,
+    pub(crate) lexical: LexicalSnapshot,
+}
+
+/// How complete the indexes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineStatus {
+    /// The position that searches see.
+    pub seq: Seq,
+    /// Documents that can be found.
+    pub n_documents: u64,
+    /// Chunks that can be found by words.
+    pub n_chunks: u64,
+    /// Chunks that can be found by meaning.
+    pub n_vectors: u64,
+    /// Whether there is a model: without one every search is lexical.
+    pub has_model: bool,
+}
+
+impl Engine {
+    /// Opens the indexes below `dir` and brings them up to the catalog.
+    ///
+    /// # Errors
+    /// Where the catalog fails or the folder cannot be used. A damaged index is no error: it is made again.
+    pub async fn open(
+        catalog: Arc<dyn Catalog>,
+        embedder: Option<Arc<dyn Embedder>>,
+        tenant: TenantId,
+        dir: PathBuf,
+    ) -> Result<Self, RetrieveError> {
+        let space = embedder.as_ref().map(|embedder| embedder.space().clone());
+        let mut arms = run(move || open_arms(&dir, space.as_ref())).await??;
+        let system = SystemScope::new(tenant, SystemPurpose::Index);
+        let (seq, documents) = catalog.index_documents(system, None).await?;
+        let table = DocTable::new(documents);
+        let space = embedder.as_ref().map(|embedder| embedder.space().clone());
+        reconcile(
+            &catalog,
+            system,
+            space.as_ref(),
+            &mut arms,
+            &table.live(),
+            None,
+        )
+        .await?;
+        let (arms, state) = run(move || commit(arms, seq, Arc::new(table))).await??;
+        Ok(Self {
+            catalog,
+            embedder,
+            tenant,
+            writer: tokio::sync::Mutex::new(Some(arms)),
+            state: RwLock::new(Arc::new(state)),
+        })
+    }
+
+    /// Brings the indexes up to the catalog's newest change; returns the position that searches now see.
+    ///
+    /// # Errors
+    /// Where the catalog or an index fails; searches go on with what they saw before.
+    pub async fn refresh(&self) -> Result<Seq, RetrieveError> {
+        let mut writer = self.writer.lock().await;
+        let system = SystemScope::new(self.tenant, SystemPurpose::Index);
+        let space = self
+            .embedder
+            .as_ref()
+            .map(|embedder| embedder.space().clone());
+        let mut seq = self.current().seq;
+        let mut changed: Vec<DocumentId> = Vec::new();
+        loop {
+            let changes = self
+                .catalog
+                .changes_after(system, seq, CHANGES_PER_STEP)
+                .await?;
+            let Some(last) = changes.last() else { break };
+            seq = last.seq;
+            changed.extend(changes.iter().map(|change| change.document));
+        }
+        if changed.is_empty() {
+            return Ok(seq);
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        let (read_at, documents) = self.catalog.index_documents(system, Some(&changed)).await?;
+        let mut table = DocTable::clone(&self.current().documents);
+        let mut touched = RoaringBitmap::new();
+        for document in documents {
+            if let Some(range) = table.get(document.id).and_then(|old| old.chunks.clone()) {
+                touched.insert_range(range);
+            }
+            if let Some(range) = document.chunks.clone() {
+                touched.insert_range(range);
+            }
+            table.put(document);
+        }
+        // A task that was cancelled half-way leaves no arms behind: they are opened again from disk by a restart.
+        let Some(mut arms) = writer.take() else {
+            return Err(RetrieveError::Bug("the index writer is gone".to_owned()));
+        };
+        let live = table.live();
+        let reconciled = reconcile(
+            &self.catalog,
+            system,
+            space.as_ref(),
+            &mut arms,
+            &live,
+            Some(&touched),
+        )
+        .await;
+        if let Err(error) = reconciled {
+            *writer = Some(arms);
+            return Err(error);
+        }
+        let seq = seq.max(read_at);
+        let table = Arc::new(table);
+        let (arms, state) = run(move || commit(arms, seq, table)).await??;
+        *writer = Some(arms);
+        drop(writer);
+        *self
+            .state
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
+        Ok(seq)
+    }
+
+    /// How complete the indexes are.
+    #[must_use]
+    pub fn status(&self) -> EngineStatus {
+        let state = self.current();
+        EngineStatus {
+            seq: state.seq,
+            n_documents: state.documents.n_documents() as u64,
+            n_chunks: state.lexical.n_chunks(),
+            n_vectors: state.dense.as_ref().map_or(0, DenseSnapshot::n_vectors),
+            has_model: self.embedder.is_some(),
+        }
+    }
+
+    /// What a search that starts now sees.
+    pub(crate) fn current(&self) -> Arc<State> {
+        self.state
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Runs blocking work off the async workers.
+pub(crate) async fn run<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, RetrieveError> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
+        .await
+        .map_err(|error| RetrieveError::Bug(error.to_string()))
+}
+
+fn open_arms(dir: &Path, space: Option<&EmbeddingSpace>) -> Result<Arms, IndexError> {
+    let lexical_dir = dir.join("lexical");
+    let lexical = reopen(&lexical_dir, || LexicalIndex::open(&lexical_dir))?;
+    let dense = match space {
+        Some(space) => {
+            let dense_dir = dir.join("dense");
+            let (dim, key) = (space.dim as usize, space.key());
+            Some(reopen(&dense_dir, || {
+                DenseIndex::open(&dense_dir, dim, &key)
+            })?)
+        }
+        None => None,
+    };
+    Ok(Arms { dense, lexical })
+}
+
+/// Opens an index; a damaged one, or one of another space, is dropped and begun anew: the catalog has it all.
+fn reopen<T>(dir: &Path, open: impl Fn() -> Result<T, IndexError>) -> Result<T, IndexError> {
+    match open() {
+        Err(error @ (IndexError::Corrupt { .. } | IndexError::Invalid { .. })) => {
+            tracing::warn!(%error, "index dropped, to be rebuilt from the catalog");
+            fs_err::remove_dir_all(dir).map_err(|io| IndexError::Unavailable {
+                path: dir.to_owned(),
+                reason: io.to_string(),
+            })?;
+            open()
+        }
+        other => other,
+    }
+}
+
+/// Adds to both indexes what is live and missing, removes what is there and not live; within `only`, where given.
+async fn reconcile(
+    catalog: &Arc<dyn Catalog>,
+    system: SystemScope,
+    space: Option<&EmbeddingSpace>,
+    arms: &mut Arms,
+    live: &RoaringBitmap,
+    only: Option<&RoaringBitmap>,
+) -> Result<(), RetrieveError> {
+    let within = |set: RoaringBitmap| only.map_or_else(|| set.clone(), |only| &set & only);
+    let in_lexical = within(arms.lexical.snapshot().chunk_nos());
+    let wanted = within(live.clone());
+    arms.lexical.remove(&(&in_lexical - &wanted))?;
+    let mut missing = &wanted - &in_lexical;
+    let mut dense_missing = RoaringBitmap::new();
+    if let Some(dense) = &mut arms.dense {
+        let in_dense = within(dense.snapshot().chunk_nos());
+        dense.remove(&(&in_dense - &wanted));
+        dense_missing = &wanted - &in_dense;
+    }
+    let lexical_missing = missing.clone();
+    missing |= &dense_missing;
+    while let Some(first) = missing.min() {
+        // The next stretch of numbers; gaps inside it cost nothing but a look-up in the catalog.
+        let last = first
+            .saturating_add(CHUNKS_PER_STEP - 1)
+            .min(missing.max().unwrap_or(first));
+        missing.remove_range(first..=last);
+        let chunks = catalog.index_chunks(system, space, first..=last).await?;
+        add_chunks(arms, &chunks, &lexical_missing, &dense_missing)?;
+    }
+    Ok(())
+}
+
+fn add_chunks(
+    arms: &mut Arms,
+    chunks: &[IndexChunk],
+    to_lexical: &RoaringBitmap,
+    to_dense: &RoaringBitmap,
+) -> Result<(), IndexError> {
+    for chunk in chunks
+        .iter()
+        .filter(|chunk| to_lexical.contains(chunk.chunk_no.0))
+    {
+        arms.lexical.add(&LexicalDoc {
+            chunk_no: chunk.chunk_no,
+            title: &chunk.title,
+            heading_path: &chunk.heading_path,
+            text: &chunk.text,
+            lang: chunk.lang.as_deref(),
+        })?;
+    }
+    if let Some(dense) = &mut arms.dense {
+        let rows: Vec<(ChunkNo, &[u8])> = chunks
+            .iter()
+            .filter(|chunk| to_dense.contains(chunk.chunk_no.0))
+            .filter_map(|chunk| {
+                chunk
+                    .vector
+                    .as_deref()
+                    .map(|vector| (chunk.chunk_no, vector))
+            })
+            .collect();
+        dense.append(&rows)?;
+    }
+    Ok(())
+}
+
+/// Makes the changes durable and builds what searches see from now on.
+fn commit(mut arms: Arms, seq: Seq, documents: Arc<DocTable>) -> Result<(Arms, State), IndexError> {
+    if let Some(dense) = &mut arms.dense {
+        dense.commit(seq)?;
+    }
+    arms.lexical.commit(seq)?;
+    let state = State {
+        seq,
+        documents,
+        dense: arms.dense.as_ref().map(DenseIndex::snapshot),
+        lexical: arms.lexical.snapshot(),
+    };
+    Ok((arms, state))
+}

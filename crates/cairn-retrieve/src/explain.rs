@@ -1,0 +1,315 @@
+//! Why a passage came, and why a document did not.
+//!
+//! Nothing here says more than a search would: counts and names are of documents that the scope may read, and
+//! of a document that it may not know every answer is "not found".
+
+use std::collections::HashMap;
+
+use cairn_index::LexicalQuery;
+use cairn_types::{ChunkId, ChunkNo, DocumentId, Passage, Scope};
+use roaring::RoaringBitmap;
+
+use crate::engine::{Engine, State, run};
+use crate::error::RetrieveError;
+use crate::request::{RankedPassage, SearchRequest, Timings};
+use crate::search::{Retrieved, allowed_chunks, retrieve};
+use crate::table::CompiledFilter;
+
+/// Candidates of each stage that are shown.
+const SHOWN: usize = 20;
+
+/// How a search came to its results.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// Documents that the scope may read.
+    pub n_readable: u64,
+    /// What each condition of the filter removed, in the order they are tested.
+    pub filters: Vec<FilterStep>,
+    /// Chunks left for the retrievers.
+    pub n_allowed_chunks: u64,
+    /// Candidates of each stage, best first.
+    pub stages: Vec<Stage>,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// What one condition removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilterStep {
+    /// `collection`, `tag`, `media_type`, `path`, `since` or `until`.
+    pub condition: &'static str,
+    /// Readable documents that it removed.
+    pub n_removed: u64,
+}
+
+/// The candidates of one stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// `dense`, `lexical` or `fused`.
+    pub name: &'static str,
+    /// Candidates in all.
+    pub n_candidates: u64,
+    /// The first of them.
+    pub candidates: Vec<Candidate>,
+}
+
+/// A chunk in a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Place in the stage, from 1.
+    pub rank: u64,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// Title of its document.
+    pub title: String,
+    /// Score in this stage.
+    pub score: f32,
+}
+
+/// Why a document is not among the results.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WhyNot {
+    /// The document.
+    pub document: DocumentId,
+    /// Its title.
+    pub title: String,
+    /// The reason.
+    pub reason: WhyNotReason,
+}
+
+/// Why a document is not among the results.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WhyNotReason {
+    /// It is among them, at this place (from 1).
+    Found {
+        /// Place of its best chunk.
+        rank: u64,
+    },
+    /// It was soft-deleted.
+    Deleted,
+    /// Nothing of it could be read into chunks.
+    NoChunks,
+    /// It was published after the position that the indexes have reached.
+    NotIndexedYet,
+    /// A condition of the filter removed it.
+    Filtered {
+        /// The first condition that it does not meet.
+        condition: &'static str,
+    },
+    /// None of its chunks is a candidate of any retriever.
+    NoMatch {
+        /// Words of the question that its chunks do not hold, as typed.
+        missing_words: Vec<String>,
+        /// Its best cosine, where there are vectors.
+        best_dense: Option<f32>,
+    },
+    /// It is a candidate, but others were better.
+    Outranked {
+        /// Place of its best chunk among all candidates (from 1).
+        rank: u64,
+        /// Its best chunk.
+        chunk: ChunkId,
+        /// That chunk's fused score.
+        score: f32,
+        /// Cosine and BM25 of that chunk.
+        dense: Option<f32>,
+        /// BM25 of that chunk.
+        lexical: Option<f32>,
+        /// Score of the last result that was returned.
+        last_score: f32,
+    },
+}
+
+/// Chunks that an explanation names; they must be confirmed by the catalog before they are shown.
+pub(crate) fn candidates_to_show(found: &Retrieved) -> Vec<ChunkNo> {
+    let pairs = found
+        .dense
+        .iter()
+        .take(SHOWN)
+        .chain(found.lexical.iter().take(SHOWN))
+        .map(|(no, _)| *no);
+    pairs
+        .chain(found.fused.iter().take(SHOWN).map(|fused| fused.chunk_no))
+        .collect()
+}
+
+pub(crate) fn explanation(
+    scope: &Scope,
+    request: &SearchRequest,
+    state: &State,
+    found: &Retrieved,
+    results: &[RankedPassage],
+    passages: &HashMap<ChunkNo, Passage>,
+) -> Result<Explanation, RetrieveError> {
+    debug_assert!(results.len() <= request.top_k);
+    let filter = CompiledFilter::new(&request.filter)?;
+    let conditions = ["collection", "tag", "media_type", "path", "since", "until"];
+    let mut removed = [0_u64; 6];
+    let mut n_readable = 0;
+    for document in state
+        .documents
+        .documents()
+        .filter(|document| scope.permits(&document.access))
+    {
+        n_readable += 1;
+        if let Some(missed) = filter.misses(document)
+            && let Some(at) = conditions.iter().position(|condition| *condition == missed)
+        {
+            removed[at] += 1;
+        }
+    }
+    let filters = conditions
+        .into_iter()
+        .zip(removed)
+        .filter(|(_, n)| *n > 0)
+        .map(|(condition, n_removed)| FilterStep {
+            condition,
+            n_removed,
+        })
+        .collect();
+    let fused: Vec<_> = found
+        .fused
+        .iter()
+        .map(|fused| (fused.chunk_no, fused.score))
+        .collect();
+    let stages = [
+        ("dense", &found.dense),
+        ("lexical", &found.lexical),
+        ("fused", &fused),
+    ]
+    .into_iter()
+    .map(|(name, ranked)| Stage {
+        name,
+        n_candidates: ranked.len() as u64,
+        candidates: shown(ranked, passages),
+    })
+    .collect();
+    Ok(Explanation {
+        n_readable,
+        filters,
+        n_allowed_chunks: state.documents.allowed(scope, &filter).len(),
+        stages,
+        timings: found.timings,
+    })
+}
+
+fn shown(ranked: &[(ChunkNo, f32)], passages: &HashMap<ChunkNo, Passage>) -> Vec<Candidate> {
+    let numbered = ranked.iter().take(SHOWN).zip(1..);
+    numbered
+        .filter_map(|((no, score), rank)| {
+            let passage = passages.get(no)?;
+            let title = passage.document.title.clone();
+            Some(Candidate {
+                rank,
+                chunk: passage.id,
+                title,
+                score: *score,
+            })
+        })
+        .collect()
+}
+
+impl Engine {
+    /// Why a document is not among the results of a search.
+    ///
+    /// # Errors
+    /// "Not found" where the scope may not read the document, whether it exists or not; otherwise as a search.
+    pub async fn why_not(
+        &self,
+        scope: &Scope,
+        request: &SearchRequest,
+        document: DocumentId,
+    ) -> Result<WhyNot, RetrieveError> {
+        let query = request.validate()?.to_owned();
+        let summary = self.catalog.document(scope, document).await?;
+        let title = summary.title.clone();
+        let answer = |reason| {
+            Ok(WhyNot {
+                document,
+                title: title.clone(),
+                reason,
+            })
+        };
+        if summary.deleted_at.is_some() {
+            return answer(WhyNotReason::Deleted);
+        }
+        if summary.n_chunks == 0 {
+            return answer(WhyNotReason::NoChunks);
+        }
+        let state = self.current();
+        let Some(row) = state.documents.get(document).cloned() else {
+            return answer(WhyNotReason::NotIndexedYet);
+        };
+        if let Some(condition) = CompiledFilter::new(&request.filter)?.misses(&row) {
+            return answer(WhyNotReason::Filtered { condition });
+        }
+        let mut own = RoaringBitmap::new();
+        if let Some(range) = row.chunks.clone() {
+            own.insert_range(range);
+        }
+        let allowed = allowed_chunks(&state, scope, request)?;
+        let n_allowed = usize::try_from(allowed.len()).unwrap_or(usize::MAX).max(1);
+        let (embedder, mode) = (self.embedder.clone(), request.mode);
+        let (everything, missing_words, best_dense) = run(move || {
+            // Every allowed chunk is ranked, so that the place is the true one.
+            let everything =
+                retrieve(&state, embedder.as_ref(), &query, mode, &allowed, n_allowed)?;
+            let best_dense = everything
+                .dense
+                .iter()
+                .find(|(no, _)| own.contains(no.0))
+                .map(|(_, score)| *score);
+            let mut missing = Vec::new();
+            for term in &everything.terms {
+                if state
+                    .lexical
+                    .search(&LexicalQuery::new(&term.word), &own, 1)?
+                    .is_empty()
+                {
+                    missing.push(term.word.clone());
+                }
+            }
+            Ok::<_, RetrieveError>((everything, missing, best_dense))
+        })
+        .await??;
+        // Ranks count only what the scope would be shown.
+        let numbers: Vec<ChunkNo> = everything
+            .fused
+            .iter()
+            .map(|fused| fused.chunk_no)
+            .collect();
+        let range = row.chunks.clone().unwrap_or(1..=0);
+        let Some(at) = everything
+            .fused
+            .iter()
+            .position(|fused| range.contains(&fused.chunk_no.0))
+        else {
+            return answer(WhyNotReason::NoMatch {
+                missing_words,
+                best_dense,
+            });
+        };
+        let rank = at as u64 + 1;
+        if at < request.top_k {
+            return answer(WhyNotReason::Found { rank });
+        }
+        let best = &everything.fused[at];
+        let last_score = everything.fused[request.top_k - 1].score;
+        let Some(passage) = self
+            .catalog
+            .hydrate(scope, &numbers[at..=at])
+            .await?
+            .remove(&best.chunk_no)
+        else {
+            return answer(WhyNotReason::NotIndexedYet);
+        };
+        answer(WhyNotReason::Outranked {
+            rank,
+            chunk: passage.id,
+            score: best.score,
+            dense: best.dense,
+            lexical: best.lexical,
+            last_score,
+        })
+    }
+}

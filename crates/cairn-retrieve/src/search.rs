@@ -1,0 +1,264 @@
+//! One search: plan, retrieve, fuse, hydrate and check.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use cairn_index::LexicalQuery;
+use cairn_types::ports::Embedder;
+use cairn_types::{ChunkNo, Scope};
+use roaring::RoaringBitmap;
+
+use crate::engine::{Engine, State, run};
+use crate::error::RetrieveError;
+use crate::explain::{self, Explanation};
+use crate::fusion::{Fused, FusionOptions, fuse};
+use crate::request::{
+    Explain, Mode, RankedPassage, SearchRequest, SearchResponse, TermWeight, Timings,
+};
+use crate::table::CompiledFilter;
+
+/// Candidates that each retriever brings, at least.
+const CANDIDATES: usize = 200;
+
+/// What the retrievers found, before the catalog was asked.
+pub(crate) struct Retrieved {
+    pub(crate) dense: Vec<(ChunkNo, f32)>,
+    pub(crate) lexical: Vec<(ChunkNo, f32)>,
+    pub(crate) fused: Vec<Fused>,
+    pub(crate) terms: Vec<TermWeight>,
+    pub(crate) timings: Timings,
+}
+
+impl Engine {
+    /// Searches on behalf of a scope.
+    ///
+    /// # Errors
+    /// Where the request is not a search (empty, too long, bad pattern), the catalog or the model fails, or dense
+    /// search is asked for without a model.
+    #[tracing::instrument(name = "retrieve.search", skip_all, fields(top_k = request.top_k))]
+    pub async fn search(
+        &self,
+        scope: &Scope,
+        request: &SearchRequest,
+    ) -> Result<SearchResponse, RetrieveError> {
+        let started = Instant::now();
+        let query = request.validate()?.to_owned();
+        if request.mode == Mode::Dense && self.embedder.is_none() {
+            return Err(RetrieveError::NoModel);
+        }
+        if request.min_seq.is_some_and(|min| self.current().seq < min) {
+            self.refresh().await?;
+        }
+        let state = self.current();
+        let allowed = allowed_chunks(&state, scope, request)?;
+        let plan = started.elapsed();
+        let mut found = {
+            let (state, embedder) = (state.clone(), self.embedder.clone());
+            let (mode, n_candidates) = (
+                request.mode,
+                request.top_k.saturating_mul(2).max(CANDIDATES),
+            );
+            let allowed = allowed.clone();
+            run(move || {
+                retrieve(
+                    &state,
+                    embedder.as_ref(),
+                    &query,
+                    mode,
+                    &allowed,
+                    n_candidates,
+                )
+            })
+            .await??
+        };
+        found.timings.plan = plan;
+        let hydrating = Instant::now();
+        let results = self.hydrate_top(scope, &found.fused, request.top_k).await?;
+        found.timings.hydrate = hydrating.elapsed();
+        found.timings.total = started.elapsed();
+        let explanation = match request.explain {
+            Explain::Off => None,
+            Explain::On => Some(
+                self.explain(scope, request, &state, &found, &results)
+                    .await?,
+            ),
+        };
+        Ok(SearchResponse {
+            lexical_only: self.is_lexical_only(&state, request.mode),
+            results,
+            seq: state.seq,
+            terms: found.terms,
+            timings: found.timings,
+            explanation,
+        })
+    }
+
+    /// Whether vectors are wanted and none can be used.
+    fn is_lexical_only(&self, state: &State, mode: Mode) -> bool {
+        let has_vectors = state
+            .dense
+            .as_ref()
+            .is_some_and(|dense| dense.n_vectors() > 0);
+        mode != Mode::Lexical
+            && (self.embedder.is_none() || (!has_vectors && state.documents.n_documents() > 0))
+    }
+
+    /// The best `top_k` candidates that the catalog confirms, in order of the candidates.
+    async fn hydrate_top(
+        &self,
+        scope: &Scope,
+        fused: &[Fused],
+        top_k: usize,
+    ) -> Result<Vec<RankedPassage>, RetrieveError> {
+        let mut results = Vec::with_capacity(top_k.min(fused.len()));
+        let mut rest = fused;
+        // More than one round only where the indexes lag behind a deletion or a revoked permission.
+        while results.len() < top_k && !rest.is_empty() {
+            let (now, later) = rest.split_at((top_k - results.len()).min(rest.len()));
+            rest = later;
+            let numbers: Vec<ChunkNo> = now.iter().map(|candidate| candidate.chunk_no).collect();
+            let mut passages = self.catalog.hydrate(scope, &numbers).await?;
+            for candidate in now {
+                if let Some(passage) = passages.remove(&candidate.chunk_no) {
+                    results.push(RankedPassage {
+                        passage,
+                        score: candidate.score,
+                        dense: candidate.dense,
+                        lexical: candidate.lexical,
+                    });
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    async fn explain(
+        &self,
+        scope: &Scope,
+        request: &SearchRequest,
+        state: &Arc<State>,
+        found: &Retrieved,
+        results: &[RankedPassage],
+    ) -> Result<Explanation, RetrieveError> {
+        // Candidates are shown only where the catalog confirms them, like results.
+        let named = explain::candidates_to_show(found);
+        let passages = self.catalog.hydrate(scope, &named).await?;
+        explain::explanation(scope, request, state, found, results, &passages)
+    }
+}
+
+/// The chunks that the scope may read and the filter lets through.
+pub(crate) fn allowed_chunks(
+    state: &State,
+    scope: &Scope,
+    request: &SearchRequest,
+) -> Result<RoaringBitmap, RetrieveError> {
+    let filter = CompiledFilter::new(&request.filter)?;
+    Ok(state.documents.allowed(scope, &filter))
+}
+
+/// Both retrievers and their fusion. Blocking.
+pub(crate) fn retrieve(
+    state: &State,
+    embedder: Option<&Arc<dyn Embedder>>,
+    query: &str,
+    mode: Mode,
+    allowed: &RoaringBitmap,
+    n_candidates: usize,
+) -> Result<Retrieved, RetrieveError> {
+    let mut timings = Timings::default();
+    let lexical_query = LexicalQuery::new(query);
+    let started = Instant::now();
+    let lexical = match mode {
+        Mode::Hybrid | Mode::Lexical => {
+            state
+                .lexical
+                .search(&lexical_query, allowed, n_candidates)?
+        }
+        Mode::Dense => Vec::new(),
+    };
+    timings.lexical = started.elapsed();
+    let mut dense = Vec::new();
+    let mut vector = None;
+    if let (Some(index), Some(embedder), Mode::Hybrid | Mode::Dense) =
+        (&state.dense, embedder, mode)
+    {
+        let started = Instant::now();
+        let embedded = embedder.embed(&[query])?.pop().unwrap_or_default();
+        timings.embed = started.elapsed();
+        let started = Instant::now();
+        dense = index.search(&embedded, allowed, n_candidates)?;
+        timings.dense = started.elapsed();
+        vector = Some(embedded);
+    }
+    let started = Instant::now();
+    let fused = match mode {
+        Mode::Lexical => single(&lexical, Arm::Lexical),
+        Mode::Dense => single(&dense, Arm::Dense),
+        Mode::Hybrid if dense.is_empty() => single(&lexical, Arm::Lexical),
+        Mode::Hybrid => {
+            // A candidate of one retriever gets its score in the other one too: a missing score is not a zero.
+            let complete = |own: &[(ChunkNo, f32)], other: &[(ChunkNo, f32)]| -> Vec<ChunkNo> {
+                let known: std::collections::HashSet<_> = own.iter().map(|(no, _)| *no).collect();
+                other
+                    .iter()
+                    .map(|(no, _)| *no)
+                    .filter(|no| !known.contains(no))
+                    .collect()
+            };
+            let mut all_lexical = lexical.clone();
+            let unscored = complete(&lexical, &dense);
+            all_lexical.extend(known(
+                &unscored,
+                state.lexical.scores_of(&lexical_query, &unscored)?,
+            ));
+            let mut all_dense = dense.clone();
+            if let (Some(index), Some(vector)) = (&state.dense, &vector) {
+                let unscored = complete(&dense, &lexical);
+                all_dense.extend(known(&unscored, index.scores_of(vector, &unscored)?));
+            }
+            fuse(&all_lexical, &all_dense, &FusionOptions::default())
+        }
+    };
+    timings.fuse = started.elapsed();
+    let terms = state.lexical.idf(query)?;
+    let terms = terms
+        .into_iter()
+        .map(|(word, idf)| TermWeight { word, idf })
+        .collect();
+    Ok(Retrieved {
+        dense,
+        lexical,
+        fused,
+        terms,
+        timings,
+    })
+}
+
+/// Chunks with the scores that their index knows.
+fn known(chunks: &[ChunkNo], scores: Vec<Option<f32>>) -> impl Iterator<Item = (ChunkNo, f32)> {
+    chunks
+        .iter()
+        .copied()
+        .zip(scores)
+        .filter_map(|(no, score)| score.map(|score| (no, score)))
+}
+
+#[derive(Clone, Copy)]
+enum Arm {
+    Dense,
+    Lexical,
+}
+
+/// One retriever's ranking as the result.
+fn single(ranked: &[(ChunkNo, f32)], arm: Arm) -> Vec<Fused> {
+    ranked
+        .iter()
+        .map(|&(chunk_no, score)| Fused {
+            chunk_no,
+            score,
+            dense: matches!(arm, Arm::Dense).then_some(score),
+            lexical: matches!(arm, Arm::Lexical).then_some(score),
+        })
+        .collect()
+}
