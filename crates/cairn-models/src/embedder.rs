@@ -216,12 +216,14 @@ impl Embedder for NativeEmbedder {
     }
 }
 
-/// Neighbours together, as long as they fit into [`GROUP_TOKENS`]; a longer sequence is alone.
+/// Neighbours of one detail together, as long as they fit into [`GROUP_TOKENS`]; a longer sequence is alone.
 fn groups(sequences: &[Vec<u32>]) -> Vec<&[Vec<u32>]> {
     let mut groups = Vec::new();
     let (mut from, mut n) = (0, 0);
     for (i, sequence) in sequences.iter().enumerate() {
-        if n > 0 && n + sequence.len() > GROUP_TOKENS {
+        let detail = Encoder::detail(sequence.len());
+        let other = detail != Encoder::detail(sequences[from].len());
+        if n > 0 && (other || n + sequence.len() > GROUP_TOKENS) {
             groups.push(&sequences[from..i]);
             (from, n) = (i, 0);
         }

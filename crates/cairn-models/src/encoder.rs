@@ -8,12 +8,16 @@
 use crate::config::Shape;
 use crate::error::ModelError;
 use crate::kernel::{Kernel, NR, Out, Rows};
-use crate::linear::{Linear, LinearScratch, grow};
+use crate::linear::{Detail, Linear, LinearScratch, grow};
 use crate::manifest::{Pooling, Precision};
 use crate::weights::{Weights, WordTable};
 
 /// Queries that attend at once: their scores over 256 keys (12 KiB) stay in the first-level cache, and 12 is the height of every tile.
 const QUERIES: usize = 12;
+
+/// Sequences up to this length are computed in fine detail ([`Detail`]): nothing averages the error of a word or two. Measured on
+/// all-MiniLM-L6-v2, cosine to `f32` of one-word texts: 0.992 plain, 0.997 fine.
+const FINE_TOKENS: usize = 8;
 
 /// A loaded encoder.
 pub(crate) struct Encoder {
@@ -154,8 +158,17 @@ impl Encoder {
         self.shape.vocab
     }
 
+    /// In which detail a sequence of `n` tokens is computed. It depends on nothing else, so neither does its vector.
+    pub(crate) fn detail(n: usize) -> Detail {
+        if n <= FINE_TOKENS {
+            Detail::Fine
+        } else {
+            Detail::Plain
+        }
+    }
+
     /// One L2-normalised vector per sequence. Sequences are not empty, not longer than the position table, and hold ids below
-    /// [`Self::vocab`].
+    /// [`Self::vocab`]; all are of one [`Self::detail`].
     pub(crate) fn encode(&self, sequences: &[&[u32]], scratch: &mut Scratch) -> Vec<Vec<f32>> {
         let (d, f) = (self.shape.hidden, self.shape.inner);
         let kernel = self.kernel;
@@ -175,9 +188,16 @@ impl Encoder {
         let context = grow(context, t * d);
         let inner = grow(inner, t * f);
 
+        let detail = Self::detail(sequences.first().map_or(0, |ids| ids.len()));
+        assert!(
+            sequences
+                .iter()
+                .all(|ids| Self::detail(ids.len()) == detail),
+            "groups of one detail"
+        );
         self.look_up(sequences, x);
         for layer in &self.layers {
-            layer.qkv.apply(kernel, x, qkv, linear);
+            layer.qkv.apply(kernel, detail, x, qkv, linear);
             let mut from = 0;
             for n in sequences.iter().map(|ids| ids.len()) {
                 let rows = from..from + n;
@@ -192,11 +212,11 @@ impl Encoder {
                 }
                 from += n;
             }
-            layer.output.apply(kernel, context, y, linear);
+            layer.output.apply(kernel, detail, context, y, linear);
             self.add_norm(x, y, &layer.attention_norm);
-            layer.up.apply(kernel, x, inner, linear);
+            layer.up.apply(kernel, detail, x, inner, linear);
             kernel.gelu(inner);
-            layer.down.apply(kernel, inner, y, linear);
+            layer.down.apply(kernel, detail, inner, y, linear);
             self.add_norm(x, y, &layer.norm);
         }
         self.pool(sequences, x)

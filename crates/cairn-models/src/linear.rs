@@ -5,6 +5,7 @@
 //!
 //! int8: weights symmetric per output channel (scale = max |w| / 127, half to even), activations asymmetric per token;
 //! `y = s_w s_a (sum q_w q_a - zero sum q_w) + bias`, the bracket exact in 32-bit integers. Cost of packing: one pass over the weights.
+//! [`Detail::Fine`] quantises what the first byte left with a second one and adds both products: twice the work, a third of the error.
 
 use crate::kernel::{Kernel, NR, Out, RowScale, Rows, Scales};
 use crate::manifest::Precision;
@@ -25,15 +26,28 @@ enum Packed {
     /// bfloat16 values kept as `f32`, for kernels without bfloat16 instructions.
     Rounded(Vec<f32>),
     Bf16(Vec<u16>),
-    Int8(Vec<i8>, Channels),
-    /// Bytes widened to 16 bits, for kernels without byte products.
-    Int16(Vec<i16>, Channels),
+    Int8(Bytes, Channels),
+}
+
+enum Bytes {
+    Packed(Vec<i8>),
+    /// Widened to 16 bits, for kernels without byte products.
+    Wide(Vec<i16>),
 }
 
 /// Per output channel: its scale and the sum of its quantised weights.
 struct Channels {
     scales: Vec<f32>,
     sums: Vec<i32>,
+}
+
+/// How many bytes carry one activation in int8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// One.
+    Plain,
+    /// Two.
+    Fine,
 }
 
 /// Buffers for the activations in the numbers of the kernel.
@@ -44,6 +58,8 @@ pub(crate) struct LinearScratch {
     halves: Vec<u16>,
     floats: Vec<f32>,
     rows: Vec<RowScale>,
+    rest: Vec<f32>,
+    second: Vec<f32>,
 }
 
 /// Makes room for `n` elements without clearing what is there.
@@ -79,12 +95,13 @@ impl Linear {
             }
             Precision::Int8 => {
                 let (bytes, channels) = quantise(weights, k);
-                if kernel.has_int8() {
-                    Packed::Int8(panels::<i8, 4>(&bytes, k), channels)
+                let bytes = if kernel.has_int8() {
+                    Bytes::Packed(panels::<i8, 4>(&bytes, k))
                 } else {
                     let words: Vec<i16> = bytes.iter().map(|b| i16::from(*b)).collect();
-                    Packed::Int16(panels::<i16, 2>(&words, k), channels)
-                }
+                    Bytes::Wide(panels::<i16, 2>(&words, k))
+                };
+                Packed::Int8(bytes, channels)
             }
         };
         Self {
@@ -95,76 +112,125 @@ impl Linear {
         }
     }
 
-    /// `out[t][n] = x[t][k] W^T + bias`.
+    /// `out[t][n] = x[t][k] W^T + bias`. `detail` matters in int8 only.
     pub(crate) fn apply(
         &self,
         kernel: Kernel,
+        detail: Detail,
+        x: &[f32],
+        out: &mut [f32],
+        scratch: &mut LinearScratch,
+    ) {
+        let (k, m) = (self.k, x.len() / self.k);
+        let bias = Some(self.bias.as_slice());
+        match &self.weights {
+            Packed::F32(panels) => {
+                kernel.matmul_f32(rows(x, k, m), k, panels, bias, &mut self.out(out));
+            }
+            Packed::Rounded(panels) => {
+                let x16 = grow(&mut scratch.floats, x.len());
+                kernel.round_bf16(x, x16);
+                kernel.matmul_f32(rows(x16, k, m), k, panels, bias, &mut self.out(out));
+            }
+            Packed::Bf16(panels) => {
+                let x16 = grow(&mut scratch.halves, x.len());
+                kernel.to_bf16(x, x16);
+                kernel.matmul_bf16(rows(x16, k, m), k, panels, bias, &mut self.out(out));
+            }
+            Packed::Int8(bytes, channels) => {
+                self.apply_bytes(kernel, bytes, channels, &self.bias, x, out, scratch);
+                if detail == Detail::Fine {
+                    self.add_rest(kernel, bytes, channels, x, out, scratch);
+                }
+            }
+        }
+    }
+
+    /// The product of the quantised rows; leaves their bytes and scales in the scratch.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "parts of one layer, borrowed apart"
+    )]
+    fn apply_bytes(
+        &self,
+        kernel: Kernel,
+        bytes: &Bytes,
+        channels: &Channels,
+        bias: &[f32],
+        x: &[f32],
+        out: &mut [f32],
+        scratch: &mut LinearScratch,
+    ) {
+        let (k, m) = (self.k, x.len() / self.k);
+        let x8 = grow(&mut scratch.bytes, x.len());
+        scratch.rows.clear();
+        for (x, x8) in x.chunks_exact(k).zip(x8.chunks_exact_mut(k)) {
+            scratch.rows.push(kernel.quantise(x, x8));
+        }
+        let scales = Scales {
+            rows: &scratch.rows,
+            columns: &channels.scales,
+            sums: &channels.sums,
+            bias,
+        };
+        match bytes {
+            Bytes::Packed(panels) => {
+                kernel.matmul_i8(rows(x8, k, m), k, panels, scales, &mut self.out(out));
+            }
+            Bytes::Wide(panels) => {
+                let x16 = grow(&mut scratch.words, x.len());
+                kernel.widen(x8, x16);
+                kernel.matmul_i16(rows(x16, k, m), k, panels, scales, &mut self.out(out));
+            }
+        }
+    }
+
+    /// Adds the product of what the first byte of each activation left.
+    fn add_rest(
+        &self,
+        kernel: Kernel,
+        bytes: &Bytes,
+        channels: &Channels,
         x: &[f32],
         out: &mut [f32],
         scratch: &mut LinearScratch,
     ) {
         let (k, n) = (self.k, self.n);
-        let m = x.len() / k;
-        let bias = Some(self.bias.as_slice());
-        let mut out = Out {
-            data: out,
-            stride: n,
-        };
-        match &self.weights {
-            Packed::F32(panels) => kernel.matmul_f32(rows(x, k, m), k, panels, bias, &mut out),
-            Packed::Rounded(panels) => {
-                let x16 = grow(&mut scratch.floats, x.len());
-                kernel.round_bf16(x, x16);
-                kernel.matmul_f32(rows(x16, k, m), k, panels, bias, &mut out);
-            }
-            Packed::Bf16(panels) => {
-                let x16 = grow(&mut scratch.halves, x.len());
-                kernel.to_bf16(x, x16);
-                kernel.matmul_bf16(rows(x16, k, m), k, panels, bias, &mut out);
-            }
-            Packed::Int8(panels, channels) => {
-                let x8 = grow(&mut scratch.bytes, x.len());
-                let scales = quantise_rows(kernel, x, k, x8, &mut scratch.rows);
-                let scales = self.scales(channels, scales);
-                kernel.matmul_i8(rows(x8, k, m), k, panels, scales, &mut out);
-            }
-            Packed::Int16(panels, channels) => {
-                let x8 = grow(&mut scratch.bytes, x.len());
-                let scales = quantise_rows(kernel, x, k, x8, &mut scratch.rows);
-                let x16 = grow(&mut scratch.words, x.len());
-                kernel.widen(x8, x16);
-                let scales = self.scales(channels, scales);
-                kernel.matmul_i16(rows(x16, k, m), k, panels, scales, &mut out);
-            }
+        let mut rest = std::mem::take(&mut scratch.rest);
+        let mut second = std::mem::take(&mut scratch.second);
+        let to = grow(&mut rest, x.len());
+        let rows = to
+            .chunks_exact_mut(k)
+            .zip(x.chunks_exact(k))
+            .zip(scratch.bytes.chunks_exact(k));
+        for (((rest, x), q), scale) in rows.zip(&scratch.rows) {
+            kernel.residual(x, q, *scale, rest);
         }
+        let product = grow(&mut second, out.len());
+        let no_bias = vec![0.0; n];
+        self.apply_bytes(
+            kernel,
+            bytes,
+            channels,
+            &no_bias,
+            &rest[..x.len()],
+            product,
+            scratch,
+        );
+        kernel.add(out, product);
+        (scratch.rest, scratch.second) = (rest, second);
     }
 
-    fn scales<'a>(&'a self, channels: &'a Channels, rows: &'a [RowScale]) -> Scales<'a> {
-        Scales {
-            rows,
-            columns: &channels.scales,
-            sums: &channels.sums,
-            bias: &self.bias,
+    fn out<'a>(&self, data: &'a mut [f32]) -> Out<'a> {
+        Out {
+            data,
+            stride: self.n,
         }
     }
 }
 
 fn rows<T>(data: &[T], stride: usize, m: usize) -> Rows<'_, T> {
     Rows { data, stride, m }
-}
-
-fn quantise_rows<'a>(
-    kernel: Kernel,
-    x: &[f32],
-    k: usize,
-    out: &mut [u8],
-    scales: &'a mut Vec<RowScale>,
-) -> &'a [RowScale] {
-    scales.clear();
-    for (x, out) in x.chunks_exact(k).zip(out.chunks_exact_mut(k)) {
-        scales.push(kernel.quantise(x, out));
-    }
-    scales
 }
 
 /// Quantises every output channel (row of `weights`) by itself.

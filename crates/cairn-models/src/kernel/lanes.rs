@@ -161,6 +161,22 @@ pub(crate) fn quantise(row: &[f32], out: &mut [u8]) -> RowScale {
     }
 }
 
+/// What quantisation left of a row: `row - scale * (q - zero)`.
+#[inline(always)]
+pub(crate) fn residual(row: &[f32], q: &[u8], scale: RowScale, out: &mut [f32]) {
+    for ((x, q), o) in row.iter().zip(q).zip(out) {
+        *o = *x - (i32::from(*q) - scale.zero) as f32 * scale.scale;
+    }
+}
+
+/// `x += y`.
+#[inline(always)]
+pub(crate) fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}
+
 /// Widens quantised values for the kernels that multiply 16-bit numbers.
 #[inline(always)]
 pub(crate) fn widen(row: &[u8], out: &mut [i16]) {

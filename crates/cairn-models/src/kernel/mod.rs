@@ -138,6 +138,19 @@ macro_rules! compile_for {
             crate::kernel::lanes::quantise(row, out)
         }
         #[target_feature(enable = $features)]
+        pub(super) fn residual(
+            row: &[f32],
+            q: &[u8],
+            scale: crate::kernel::lanes::RowScale,
+            out: &mut [f32],
+        ) {
+            crate::kernel::lanes::residual(row, q, scale, out);
+        }
+        #[target_feature(enable = $features)]
+        pub(super) fn add(x: &mut [f32], y: &[f32]) {
+            crate::kernel::lanes::add(x, y);
+        }
+        #[target_feature(enable = $features)]
         pub(super) fn widen(row: &[u8], out: &mut [i16]) {
             crate::kernel::lanes::widen(row, out);
         }
@@ -261,6 +274,14 @@ impl Kernel {
 
     pub(crate) fn quantise(self, row: &[f32], out: &mut [u8]) -> RowScale {
         on_path!(self, quantise(row, out))
+    }
+
+    pub(crate) fn residual(self, row: &[f32], q: &[u8], scale: RowScale, out: &mut [f32]) {
+        on_path!(self, residual(row, q, scale, out));
+    }
+
+    pub(crate) fn add(self, x: &mut [f32], y: &[f32]) {
+        on_path!(self, add(x, y));
     }
 
     pub(crate) fn widen(self, row: &[u8], out: &mut [i16]) {
