@@ -247,6 +247,7 @@ impl Engine {
         if let Some(range) = row.chunks.clone() {
             own.insert_range(range);
         }
+        let row_chunks = own.clone();
         let allowed = allowed_chunks(&state, scope, request)?;
         let n_allowed = usize::try_from(allowed.len()).unwrap_or(usize::MAX).max(1);
         let (embedder, mode) = (self.embedder.clone(), request.mode);
@@ -278,11 +279,11 @@ impl Engine {
             .iter()
             .map(|fused| fused.chunk_no)
             .collect();
-        let range = row.chunks.clone().unwrap_or(1..=0);
+
         let Some(at) = everything
             .fused
             .iter()
-            .position(|fused| range.contains(&fused.chunk_no.0))
+            .position(|fused| row_chunks.contains(fused.chunk_no.0))
         else {
             return answer(WhyNotReason::NoMatch {
                 missing_words,

@@ -1,0 +1,3 @@
+//! The engine over a real catalog and real indexes.
+
+mod engine;
