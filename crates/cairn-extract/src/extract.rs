@@ -8,7 +8,7 @@ use crate::builder::Builder;
 use crate::detect::{MediaType, detect};
 use crate::error::ExtractError;
 use crate::options::ExtractOptions;
-use crate::{code, delimited, html, json, markdown, spreadsheet, text};
+use crate::{code, delimited, html, json, markdown, pdf, spreadsheet, text};
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
 pub const EXTRACTOR_VERSION: &str = "1";
@@ -29,8 +29,15 @@ pub fn extract(
         return Err(ExtractError::empty("the file has 0 bytes"));
     }
     let media_type = detect(name, bytes);
-    // The readers keep their state in the builder, which is thrown away with the panic.
-    catch_unwind(AssertUnwindSafe(|| read(media_type, bytes, options))).unwrap_or_else(|panic| {
+    catch_panic(|| read(media_type, bytes, options))
+}
+
+/// Runs a parser; its panic becomes an error of the document.
+pub(crate) fn catch_panic(
+    read: impl FnOnce() -> Result<Extracted, ExtractError>,
+) -> Result<Extracted, ExtractError> {
+    // Whatever state the panic tore is thrown away with it.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let reason = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
@@ -54,6 +61,7 @@ fn read(
         MediaType::Json => json::read(bytes, &mut builder)?,
         MediaType::JsonLines => json::read_lines(bytes, &mut builder),
         MediaType::Code(language) => code::read(language, bytes, &mut builder),
+        MediaType::Pdf => pdf::read(bytes, options, &mut builder)?,
         MediaType::Xlsx => spreadsheet::read_xlsx(bytes, options, &mut builder)?,
         MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),

@@ -11,12 +11,16 @@ mod html;
 mod json;
 mod markdown;
 mod options;
+mod pdf;
 mod spreadsheet;
 mod table;
 mod text;
+pub mod worker;
 mod xml;
 
 pub use detect::{MediaType, detect};
 pub use error::ExtractError;
 pub use extract::{EXTRACTOR_VERSION, extract};
 pub use options::ExtractOptions;
+pub use pdf::find_pdfium;
+pub use worker::{WorkerCommand, WorkerLimits, WorkerPool};

@@ -1,0 +1,74 @@
+//! Extracts files and prints one JSON line for each: `{"file", "text", "pages"}` or `{"file", "error"}`.
+//!
+//! `cargo run -p cairn-extract --example extract_files -- [--pdfium PATH] [--show] ROOT FILE...`; the names
+//! printed are relative to `ROOT`. `--show` prints the elements for a person instead.
+#![expect(clippy::print_stdout, reason = "printing is its purpose")]
+
+use std::path::PathBuf;
+
+use cairn_extract::{ExtractOptions, extract, find_pdfium};
+
+fn main() -> std::io::Result<()> {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let mut configured = None;
+    let mut show = false;
+    while let Some(first) = args.first().filter(|arg| arg.starts_with("--")).cloned() {
+        args.remove(0);
+        match first.as_str() {
+            "--pdfium" if !args.is_empty() => configured = Some(PathBuf::from(args.remove(0))),
+            _ => show = true,
+        }
+    }
+    let options = ExtractOptions {
+        pdfium: find_pdfium(configured.as_deref()),
+        ..ExtractOptions::default()
+    };
+    let Some((root, files)) = args.split_first() else {
+        return Ok(());
+    };
+    for file in files {
+        let bytes = fs_err::read(PathBuf::from(root).join(file))?;
+        let result = extract(file, &bytes, &options);
+        if show {
+            match result {
+                Ok(extracted) => {
+                    println!(
+                        "== {file} {} title={:?}",
+                        extracted.media_type, extracted.title
+                    );
+                    for e in &extracted.elements {
+                        println!("[{:?} {} p{:?}] {}", e.kind, e.level, e.page, e.text);
+                    }
+                    println!(
+                        "-- {:?} coverage {:.3}",
+                        extracted.report,
+                        extracted.report.coverage()
+                    );
+                }
+                Err(error) => println!("== {file} {error}"),
+            }
+            continue;
+        }
+        let line = match result {
+            Ok(extracted) => {
+                let mut pages =
+                    vec![String::new(); extracted.report.pages.unwrap_or(0).min(10_000) as usize];
+                for element in &extracted.elements {
+                    if let Some(page) = element.page.and_then(|n| pages.get_mut(n as usize - 1)) {
+                        page.push_str(&element.text);
+                        page.push('\n');
+                    }
+                }
+                let text = extracted.render().text;
+                if pages.is_empty() {
+                    serde_json::json!({"file": file, "text": text})
+                } else {
+                    serde_json::json!({"file": file, "text": text, "pages": pages})
+                }
+            }
+            Err(error) => serde_json::json!({"file": file, "error": error.to_string()}),
+        };
+        println!("{line}");
+    }
+    Ok(())
+}

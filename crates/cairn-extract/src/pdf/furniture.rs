@@ -1,0 +1,130 @@
+//! Running headers and footers: lines that stand in the same place on many pages.
+//!
+//! Digits do not count, so that page numbers match. The first of a kind is kept (it may be the only place
+//! that names the document); the others are left out and show as characters seen but not kept.
+
+use std::collections::HashMap;
+
+use super::blocks::PageLines;
+use super::line::Line;
+
+/// Share of the page's height, at the top and at the bottom, in which furniture stands. A guess.
+const MARGIN: f32 = 0.12;
+/// Pages on which a line must stand to be furniture.
+const MIN_PAGES: usize = 4;
+
+/// Takes repeated lines out. Returns the number of characters taken.
+pub(super) fn take_out(pages: &mut [PageLines]) -> u64 {
+    let mut found: HashMap<(String, i32), Vec<u32>> = HashMap::new();
+    for page in pages.iter() {
+        for line in page.regions.iter().flatten() {
+            if let Some(key) = key(page, line) {
+                let pages = found.entry(key).or_default();
+                if pages.last() != Some(&page.number) {
+                    pages.push(page.number);
+                }
+            }
+        }
+    }
+    // Left and right pages may differ, so a third of the pages is enough.
+    let n_needed = MIN_PAGES.max(pages.len().div_ceil(3));
+    found.retain(|_, pages| pages.len() >= n_needed);
+    if found.is_empty() {
+        return 0;
+    }
+    let mut n_chars = 0;
+    for page in pages.iter_mut() {
+        let mut regions = std::mem::take(&mut page.regions);
+        for region in &mut regions {
+            region.retain(|line| {
+                let Some(key) = key(page, line) else {
+                    return true;
+                };
+                let is_number = !key.0.chars().any(char::is_alphabetic);
+                match found.get(&key) {
+                    Some(pages) if is_number || pages.first() != Some(&page.number) => {
+                        n_chars += line.n_chars;
+                        false
+                    }
+                    _ => true,
+                }
+            });
+        }
+        regions.retain(|region| !region.is_empty());
+        page.regions = regions;
+    }
+    n_chars
+}
+
+/// The line without its digits, and its height in steps of 8 points; `None` outside the margins.
+fn key(page: &PageLines, line: &Line) -> Option<(String, i32)> {
+    let (_, height) = page.bounds.upright_size(page.turn);
+    let y = line.rect.center_y();
+    if y > height * MARGIN && y < height * (1.0 - MARGIN) {
+        return None;
+    }
+    let mut text = String::new();
+    for c in line.text.chars().filter(|c| !c.is_whitespace()) {
+        match c.is_numeric() {
+            true if text.ends_with('#') => {}
+            true => text.push('#'),
+            false => text.extend(c.to_lowercase()),
+        }
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates; a page is some thousand points high"
+    )]
+    let step = (y / 8.0).round() as i32;
+    (text.chars().count() <= 200).then_some((text, step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pdf::word::{PageBox, Rect, Turn};
+
+    fn line(text: &str, y: f32) -> Line {
+        let rect = Rect {
+            x0: 50.0,
+            y0: y,
+            x1: 150.0,
+            y1: y + 10.0,
+        };
+        Line {
+            text: text.into(),
+            rect,
+            size: 10.0,
+            is_bold: false,
+            ends_soft: false,
+            cells: vec![(text.into(), rect)],
+            n_chars: crate::builder::count_text(text),
+        }
+    }
+
+    #[test]
+    fn the_first_header_stays() {
+        let mut pages: Vec<PageLines> = (1..=4)
+            .map(|number| PageLines {
+                number,
+                bounds: PageBox {
+                    left: 0.0,
+                    bottom: 0.0,
+                    right: 600.0,
+                    top: 800.0,
+                },
+                turn: Turn(0),
+                regions: vec![vec![
+                    line("Annual report", 20.0),
+                    line("Same words in the text", 400.0),
+                    line(&format!("{number}"), 770.0),
+                ]],
+            })
+            .collect();
+        assert_eq!(take_out(&mut pages), 3 * 12 + 4);
+        let n_lines: Vec<usize> = pages.iter().map(|page| page.regions[0].len()).collect();
+        assert_eq!(n_lines, [2, 1, 1, 1]);
+        pages.truncate(2);
+        assert_eq!(take_out(&mut pages), 0);
+    }
+}

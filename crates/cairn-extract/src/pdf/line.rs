@@ -1,0 +1,352 @@
+//! Lines of a region, and the runs of lines that form a table.
+
+use super::columns::Fragment;
+use super::word::{Rect, Word, is_rtl, is_unspaced};
+
+/// One line of text.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) text: String,
+    pub(super) rect: Rect,
+    /// Font size of most of its characters.
+    pub(super) size: f32,
+    pub(super) is_bold: bool,
+    /// Ends in a word that the line break parted.
+    pub(super) ends_soft: bool,
+    /// Parts with wide gaps between them: cells, if the lines around agree.
+    pub(super) cells: Vec<(String, Rect)>,
+    /// Characters that carry text.
+    pub(super) n_chars: u64,
+}
+
+/// Lines from top to bottom. `fragments` come sorted by height.
+pub(super) fn lines(fragments: Vec<Fragment>) -> Vec<Line> {
+    let mut open: Vec<(Rect, Vec<Word>)> = Vec::new();
+    let mut rows: Vec<(Rect, Vec<Word>)> = Vec::new();
+    for fragment in fragments {
+        // Only the last few lines can still take a fragment of this height.
+        let found = open
+            .iter_mut()
+            .filter(|(rect, _)| rect.line_overlap(&fragment.rect) > 0.5)
+            .max_by(|a, b| {
+                let overlap = |row: &Rect| row.line_overlap(&fragment.rect);
+                overlap(&a.0).total_cmp(&overlap(&b.0))
+            });
+        match found {
+            Some((rect, words)) => {
+                // The line keeps the height of its tallest part, not of all: slanted lines do not chain.
+                let taller = fragment.rect.height() > rect.height();
+                let (y0, y1) = if taller {
+                    (fragment.rect.y0, fragment.rect.y1)
+                } else {
+                    (rect.y0, rect.y1)
+                };
+                *rect = rect.union(&fragment.rect);
+                (rect.y0, rect.y1) = (y0, y1);
+                words.extend(fragment.words);
+            }
+            None => {
+                if open.len() >= 6 {
+                    rows.push(open.remove(0));
+                }
+                open.push((fragment.rect, fragment.words));
+            }
+        }
+    }
+    rows.extend(open);
+    rows.sort_by(|a, b| a.0.center_y().total_cmp(&b.0.center_y()));
+    rows.into_iter()
+        .map(|(rect, words)| line(rect, words))
+        .collect()
+}
+
+fn line(rect: Rect, mut words: Vec<Word>) -> Line {
+    sort_words(&mut words);
+    let mut text = String::new();
+    let mut cells: Vec<(String, Rect)> = Vec::new();
+    let mut sizes: Vec<(f32, usize)> = Vec::new();
+    let (mut n_bold, mut n_all) = (0, 0);
+    let mut previous: Option<&Word> = None;
+    for word in &words {
+        let n = word.text.chars().count();
+        n_all += n;
+        n_bold += if word.is_bold { n } else { 0 };
+        match sizes
+            .iter_mut()
+            .find(|(size, _)| (*size - word.size).abs() < 0.3)
+        {
+            Some((_, count)) => *count += n,
+            None => sizes.push((word.size, n)),
+        }
+        let gap = previous.map_or(f32::MAX, |p| {
+            (word.rect.x0 - p.rect.x1).max(p.rect.x0 - word.rect.x1)
+        });
+        let em = word.size.max(4.0);
+        let space = previous.is_some_and(|previous| needs_space(previous, word, gap));
+        if space {
+            text.push(' ');
+        }
+        text.push_str(&word.text);
+        match cells.last_mut() {
+            Some((cell, rect)) if gap < 1.2 * em => {
+                if space {
+                    cell.push(' ');
+                }
+                cell.push_str(&word.text);
+                *rect = rect.union(&word.rect);
+            }
+            _ => cells.push((word.text.clone(), word.rect)),
+        }
+        previous = Some(word);
+    }
+    let size = sizes
+        .iter()
+        .max_by_key(|(_, count)| *count)
+        .map_or(rect.height(), |(size, _)| *size);
+    Line {
+        n_chars: crate::builder::count_text(&text),
+        ends_soft: words.last().is_some_and(|word| word.ends_soft),
+        text,
+        rect,
+        size,
+        is_bold: n_bold * 2 > n_all,
+        cells,
+    }
+}
+
+/// Left to right; a line of right-to-left text keeps the order in which it was drawn, where that is one
+/// run, since pdfium has put it into reading order.
+fn sort_words(words: &mut [Word]) {
+    let n_rtl = words.iter().filter(|word| word.is_rtl()).count();
+    if n_rtl == 0 {
+        words.sort_by(|a, b| a.rect.x0.total_cmp(&b.rect.x0));
+        return;
+    }
+    words.sort_by_key(|word| word.order);
+    let is_one_run = words
+        .windows(2)
+        .all(|pair| pair[1].order == pair[0].order + 1);
+    if is_one_run {
+        return;
+    }
+    if n_rtl * 2 < words.len() {
+        words.sort_by(|a, b| a.rect.x0.total_cmp(&b.rect.x0));
+    } else {
+        words.sort_by(|a, b| b.rect.x1.total_cmp(&a.rect.x1));
+    }
+}
+
+fn needs_space(previous: &Word, word: &Word, gap: f32) -> bool {
+    if previous.ends_soft {
+        return false;
+    }
+    let em = word.size.min(previous.size).max(1.0);
+    let (Some(left), Some(right)) = (previous.text.chars().next_back(), word.text.chars().next())
+    else {
+        return false;
+    };
+    if is_unspaced(left) || is_unspaced(right) {
+        return gap > 0.8 * em || !(is_unspaced(left) && is_unspaced(right)) && gap > 0.25 * em;
+    }
+    if previous.is_glued && word.order == previous.order + 1 {
+        // Parted by a change of baseline, such as a raised figure, or by a jump.
+        return gap > 0.15 * em || is_rtl(left) != is_rtl(right);
+    }
+    true
+}
+
+/// Whether two lines' cells stand in the same columns: each cell over at most one of the other's.
+fn same_columns(columns: &[Rect], cells: &[(String, Rect)]) -> Option<Vec<usize>> {
+    let mut places = Vec::with_capacity(cells.len());
+    for (_, cell) in cells {
+        let mut over = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.x0 < cell.x1 && cell.x0 < column.x1);
+        let (place, _) = over.next()?;
+        if over.next().is_some() || places.last().is_some_and(|&last| last >= place) {
+            return None;
+        }
+        places.push(place);
+    }
+    Some(places)
+}
+
+/// A run of lines that are the rows of a table.
+#[derive(Debug)]
+pub(super) struct Grid {
+    /// Lines that it takes.
+    pub(super) n_lines: usize,
+    pub(super) rows: Vec<Vec<String>>,
+    pub(super) rect: Rect,
+}
+
+/// The table that starts at the first of `lines`, if three or more of them share two or more columns.
+pub(super) fn grid(lines: &[Line]) -> Option<Grid> {
+    let first = lines.first()?;
+    if first.cells.len() < 2 || is_list_item(first) {
+        return None;
+    }
+    let mut columns: Vec<Rect> = first.cells.iter().map(|(_, rect)| *rect).collect();
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut rect = first.rect;
+    let mut n_lines = 0;
+    let mut n_full = 0;
+    for line in lines {
+        let gap = line.rect.y0 - rect.y1;
+        if n_lines > 0 && gap > 2.5 * line.size.max(6.0) {
+            break;
+        }
+        let Some(places) = same_columns(&columns, &line.cells) else {
+            break;
+        };
+        // A single cell goes on the row above, or ends the table where it is as wide as prose.
+        if line.cells.len() == 1 && (n_lines == 0 || line.cells[0].0.chars().count() > 60) {
+            break;
+        }
+        let is_continued = line.cells.len() == 1 && gap < 0.6 * line.size;
+        let row = match rows.last_mut() {
+            Some(row) if is_continued => row,
+            _ => {
+                rows.push(vec![String::new(); columns.len()]);
+                let last = rows.len() - 1;
+                &mut rows[last]
+            }
+        };
+        for (&place, (cell, cell_rect)) in places.iter().zip(&line.cells) {
+            if !row[place].is_empty() {
+                row[place].push(' ');
+            }
+            row[place].push_str(cell);
+            columns[place] = columns[place].union(cell_rect);
+        }
+        rect = rect.union(&line.rect);
+        n_lines += 1;
+        n_full += usize::from(line.cells.len() >= 2);
+    }
+    (n_full >= 3 && n_full * 2 >= n_lines).then_some(Grid {
+        n_lines,
+        rows,
+        rect,
+    })
+}
+
+/// Whether a line starts with a bullet or number of a list.
+pub(super) fn is_list_item(line: &Line) -> bool {
+    marker(&line.text).is_some()
+}
+
+/// Length in bytes of a list marker at the start of `text`.
+pub(super) fn marker(text: &str) -> Option<usize> {
+    let first = text.chars().next()?;
+    if matches!(
+        first,
+        '•' | '●'
+            | '▪'
+            | '◦'
+            | '‣'
+            | '■'
+            | '□'
+            | '○'
+            | '➢'
+            | '✓'
+            | '–'
+            | '·'
+            | '*'
+            | '-'
+    ) {
+        let rest = &text[first.len_utf8()..];
+        let is_glyph = !matches!(first, '–' | '*' | '-' | '·');
+        return (rest.starts_with(' ') || is_glyph && !rest.is_empty()).then_some(first.len_utf8());
+    }
+    let word = text.split(' ').next()?;
+    let inner = word.trim_start_matches('(').strip_suffix(['.', ')'])?;
+    let is_number =
+        !inner.is_empty() && inner.len() <= 3 && inner.bytes().all(|b| b.is_ascii_digit());
+    let is_letter = inner.len() == 1 && inner.bytes().all(|b| b.is_ascii_alphabetic());
+    (text.len() > word.len() && (is_number || is_letter && word.ends_with(')')))
+        .then_some(word.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pdf::columns::regions;
+
+    fn word(order: u32, text: &str, x: f32, y: f32) -> Word {
+        #[expect(clippy::cast_precision_loss, reason = "short words")]
+        let width = text.chars().count() as f32 * 5.0;
+        Word {
+            text: text.into(),
+            rect: Rect {
+                x0: x,
+                y0: y,
+                x1: x + width,
+                y1: y + 10.0,
+            },
+            size: 10.0,
+            is_bold: false,
+            order,
+            ends_soft: false,
+            is_glued: false,
+        }
+    }
+
+    fn of(words: Vec<Word>) -> Vec<Line> {
+        regions(words).into_iter().flat_map(lines).collect()
+    }
+
+    #[test]
+    fn words_on_one_height_are_one_line() {
+        let found = of(vec![
+            word(1, "b", 60.0, 1.0),
+            word(0, "a", 50.0, 0.0),
+            word(2, "c", 50.0, 14.0),
+        ]);
+        let texts: Vec<&str> = found.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, ["a b", "c"]);
+    }
+
+    #[test]
+    fn right_to_left_lines_keep_their_reading_order() {
+        let found = of(vec![
+            word(0, "שלום", 100.0, 0.0),
+            word(1, "PDF", 80.0, 0.0),
+            word(2, "עולם", 55.0, 0.0),
+        ]);
+        assert_eq!(found[0].text, "שלום PDF עולם");
+    }
+
+    #[test]
+    fn aligned_lines_are_a_table() {
+        let mut words = Vec::new();
+        for (row, y) in [0.0f32, 14.0, 28.0, 42.0].into_iter().enumerate() {
+            let order = u32::try_from(row).unwrap() * 3;
+            words.push(word(order, "name", 50.0, y));
+            if row != 2 {
+                words.push(word(order + 1, "12.5", 150.0, y));
+            }
+            words.push(word(order + 2, "x", 250.0, y));
+        }
+        let grid = grid(&of(words)).unwrap();
+        assert_eq!(grid.n_lines, 4);
+        assert_eq!(grid.rows[2], ["name", "", "x"]);
+        let prose = of(vec![word(0, "just", 50.0, 0.0), word(1, "text", 75.0, 0.0)]);
+        assert!(super::grid(&prose).is_none());
+    }
+
+    #[test]
+    fn markers_of_lists() {
+        for (text, expect) in [
+            ("• a", true),
+            ("12. a", true),
+            ("(a) b", true),
+            ("1.5 x", false),
+            ("A. Smith", false),
+            ("-5", false),
+            ("text", false),
+        ] {
+            assert_eq!(marker(text).is_some(), expect, "{text}");
+        }
+    }
+}

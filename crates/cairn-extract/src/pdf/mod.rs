@@ -1,0 +1,183 @@
+//! PDF files with a text layer, by pdfium: characters with boxes, then our own words, reading order,
+//! paragraphs, headings and simple tables.
+//!
+//! Limits: text as pictures is named in a warning, not read; fonts without a map to Unicode are noticed by
+//! their control and private-use characters only.
+
+mod blocks;
+mod columns;
+mod furniture;
+mod library;
+mod line;
+mod page;
+mod word;
+
+pub use library::find_pdfium;
+
+use pdfium_render::prelude::{
+    PdfDocument, PdfDocumentMetadataTagType, PdfiumError, PdfiumInternalError,
+};
+
+use crate::builder::Builder;
+use crate::error::ExtractError;
+use crate::options::ExtractOptions;
+use blocks::{PageLines, Styles, push_page};
+
+/// Pages in a row that cannot be opened, after which the rest is given up: page counts can lie.
+const MAX_BAD_PAGES: u32 = 20;
+/// Share of garbage among a page's characters from which on the page counts as unreadable.
+const MAX_GARBAGE_PERCENT: u64 = 10;
+
+/// Reads a PDF file.
+pub(crate) fn read(
+    bytes: &[u8],
+    options: &ExtractOptions,
+    builder: &mut Builder,
+) -> Result<(), ExtractError> {
+    let pdfium = library::load(options.pdfium.as_deref())?;
+    let document = pdfium
+        .load_pdf_from_byte_slice(bytes, None)
+        .map_err(|error| match error {
+            PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::PasswordError) => {
+                ExtractError::PasswordRequired
+            }
+            PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::SecurityError) => {
+                ExtractError::Unsupported {
+                    media_type: "application/pdf".into(),
+                    hint: "its encryption is not known here; save a copy without protection".into(),
+                }
+            }
+            other => ExtractError::malformed(format!("no valid PDF structure: {}", reason(&other))),
+        })?;
+    builder.title = title(&document);
+    let mut pages = read_pages(&document, options, builder);
+    let n_repeated = furniture::take_out(&mut pages);
+    builder.dropped(n_repeated);
+    let styles = Styles::of(&pages);
+    for page in &pages {
+        push_page(builder, page, &styles);
+    }
+    if builder.is_empty() {
+        let n = builder.report.pages.unwrap_or(0);
+        let reason = match (n, builder.report.warnings.first()) {
+            (0, None) => "it has no pages".to_owned(),
+            (_, Some(warning)) => warning.reason.clone(),
+            (n, None) => format!("none of its {n} pages has text"),
+        };
+        return Err(ExtractError::empty(reason));
+    }
+    Ok(())
+}
+
+fn reason(error: &PdfiumError) -> String {
+    match error {
+        PdfiumError::PdfiumLibraryInternalError(inner) => format!("{inner:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The title in the metadata, but for what word processors put there by themselves.
+fn title(document: &PdfDocument<'_>) -> Option<String> {
+    let tag = document.metadata().get(PdfDocumentMetadataTagType::Title)?;
+    let title = tag.value().trim().trim_start_matches("Microsoft Word - ");
+    let lower = title.to_lowercase();
+    let is_none = lower.is_empty()
+        || lower.starts_with("untitled")
+        || [".doc", ".docx", ".dvi", ".tex", ".indd"]
+            .iter()
+            .any(|end| lower.ends_with(end));
+    (!is_none).then(|| crate::text::clean(title).0)
+}
+
+/// Words of all pages, in regions in reading order. What cannot be read is in the report.
+fn read_pages(
+    document: &PdfDocument<'_>,
+    options: &ExtractOptions,
+    builder: &mut Builder,
+) -> Vec<PageLines> {
+    let n_pages = u32::try_from(document.pages().len()).unwrap_or(0);
+    let n_read = n_pages.min(options.max_pages);
+    let mut pages = Vec::new();
+    let mut n_opened = 0;
+    let mut n_bad = 0;
+    for number in 1..=n_read {
+        let page = match document.pages().get((number - 1).cast_signed()) {
+            Ok(page) => page,
+            Err(_) => {
+                builder.warn(Some(number), format!("page {number} cannot be opened"));
+                n_bad += 1;
+                if n_bad >= MAX_BAD_PAGES {
+                    let n_left = n_pages - number;
+                    builder.warn(
+                        None,
+                        format!("gave up: {n_left} pages after page {number} were not read"),
+                    );
+                    break;
+                }
+                continue;
+            }
+        };
+        n_bad = 0;
+        n_opened += 1;
+        let bounds = page::page_box(&page);
+        let found = match page::read_words(&page, &bounds) {
+            Ok(found) => found,
+            Err(error) => {
+                builder.warn(
+                    Some(number),
+                    format!("page {number} cannot be read: {error}"),
+                );
+                continue;
+            }
+        };
+        note_page(number, &found, builder);
+        for (turn, words) in found.by_turn {
+            let regions = columns::regions(words)
+                .into_iter()
+                .map(line::lines)
+                .collect();
+            pages.push(PageLines {
+                number,
+                bounds,
+                turn,
+                regions,
+            });
+        }
+    }
+    if n_pages > n_read && n_bad < MAX_BAD_PAGES {
+        let n_left = n_pages - n_read;
+        builder.warn(
+            None,
+            format!("only the first {n_read} pages were read, {n_left} were left out"),
+        );
+    }
+    // A count of pages that do not exist is no count.
+    builder.report.pages = Some(if n_bad >= MAX_BAD_PAGES {
+        n_opened
+    } else {
+        n_pages
+    });
+    pages
+}
+
+fn note_page(number: u32, found: &page::PageWords, builder: &mut Builder) {
+    if found.is_cut {
+        builder.warn(
+            Some(number),
+            format!("page {number} was read only in part: too many characters"),
+        );
+    }
+    if found.n_chars == 0 {
+        builder.warn(
+            Some(number),
+            format!("page {number} has no text layer (scanned?)"),
+        );
+    }
+    builder.dropped(found.n_garbage);
+    if found.n_garbage * 100 > (found.n_chars + found.n_garbage) * MAX_GARBAGE_PERCENT {
+        builder.warn(
+            Some(number),
+            format!("page {number} uses a font whose characters cannot be mapped to text"),
+        );
+    }
+}

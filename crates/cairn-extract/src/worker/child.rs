@@ -1,0 +1,145 @@
+//! One worker process as its parent holds it.
+
+use std::io::{self, Read};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::limits::WorkerLimits;
+use super::pool::WorkerCommand;
+use super::protocol::{self, Hello, Ready, VERSION};
+
+/// Bytes of a child's standard error that are kept, to tell why it died.
+const MAX_STDERR: usize = 4 << 10;
+
+/// A running worker. Dropping it kills and reaps the process.
+pub(super) struct Worker {
+    process: Child,
+    pub(super) pipes: Pipes,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    stderr_reader: Option<std::thread::JoinHandle<()>>,
+    pub(super) n_files: u32,
+}
+
+/// Both ends of the conversation with a worker.
+pub(super) struct Pipes {
+    pub(super) input: ChildStdin,
+    pub(super) output: io::BufReader<ChildStdout>,
+}
+
+impl Worker {
+    /// Starts a process with an empty environment. Its greeting is still to come: see [`greet`].
+    pub(super) fn start(command: &WorkerCommand) -> io::Result<Self> {
+        let mut process = Command::new(&command.program)
+            .args(&command.args)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let (Some(input), Some(output), Some(mut errors)) = (
+            process.stdin.take(),
+            process.stdout.take(),
+            process.stderr.take(),
+        ) else {
+            return Err(io::Error::other("the worker has no pipes"));
+        };
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&stderr);
+        // Ends with the process: nobody else holds the other end of the pipe.
+        let stderr_reader = std::thread::Builder::new()
+            .name("worker-stderr".into())
+            .spawn(move || keep_tail(&mut errors, &kept))
+            .inspect_err(|_| {
+                let _ = process.kill();
+                let _ = process.wait();
+            })?;
+        Ok(Self {
+            process,
+            pipes: Pipes {
+                input,
+                output: io::BufReader::new(output),
+            },
+            stderr,
+            stderr_reader: Some(stderr_reader),
+            n_files: 0,
+        })
+    }
+
+    /// Kills the process by its id (not yet reaped, so the id is still its own) and reaps it.
+    pub(super) fn end(&mut self) -> Option<ExitStatus> {
+        let _ = self.process.kill();
+        let status = self.process.wait().ok();
+        if let Some(reader) = self.stderr_reader.take() {
+            let _ = reader.join();
+        }
+        status
+    }
+
+    /// Waits for a process that has closed its output; one that goes on all the same is killed.
+    pub(super) fn reap(&mut self) -> Option<ExitStatus> {
+        for _ in 0..200 {
+            match self.process.try_wait() {
+                Ok(Some(status)) => {
+                    self.end();
+                    return Some(status);
+                }
+                Ok(None) => std::thread::sleep(std::time::Duration::from_millis(5)),
+                Err(_) => break,
+            }
+        }
+        self.end();
+        None
+    }
+
+    /// The process, to be killed from another place than the one that talks to it.
+    pub(super) fn split(&mut self) -> (&mut Child, &mut Pipes) {
+        (&mut self.process, &mut self.pipes)
+    }
+
+    /// The last that the process wrote to its standard error.
+    pub(super) fn last_words(&self) -> String {
+        let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&stderr).into_owned()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Tells the worker its limits and waits until it says that they are set.
+pub(super) fn greet(pipes: &mut Pipes, limits: &WorkerLimits) -> io::Result<()> {
+    let hello = Hello {
+        version: VERSION,
+        memory_bytes: Some(limits.memory_bytes),
+        cpu_seconds: Some(limits.deadline.as_secs().saturating_add(1)),
+        max_input_bytes: limits.max_input_bytes,
+        max_output_bytes: limits.max_output_bytes,
+    };
+    protocol::write_json(&mut pipes.input, &hello, u64::MAX)?;
+    match protocol::read_json_capped::<Ready>(&mut pipes.output, 1 << 10)? {
+        Some(ready) if ready.version == VERSION => Ok(()),
+        Some(ready) => {
+            let (theirs, ours) = (ready.version, VERSION);
+            Err(io::Error::other(format!(
+                "worker speaks protocol version {theirs}, this program {ours}"
+            )))
+        }
+        None => Err(io::Error::other("worker ended before it was ready")),
+    }
+}
+
+fn keep_tail(input: &mut impl Read, kept: &Mutex<Vec<u8>>) {
+    let mut buffer = [0; 1024];
+    while let Ok(n) = input.read(&mut buffer) {
+        if n == 0 {
+            return;
+        }
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(&buffer[..n]);
+        let n_over = kept.len().saturating_sub(MAX_STDERR);
+        kept.drain(..n_over);
+    }
+}
