@@ -7,6 +7,7 @@
 )]
 
 mod blobs;
+mod concurrency;
 mod conformance;
 mod data_dir;
 mod fixtures;

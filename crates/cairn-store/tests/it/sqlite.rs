@@ -7,6 +7,7 @@ use cairn_testkit::{owner_of, temp_dir};
 use cairn_types::ports::Catalog;
 use cairn_types::{ErrorKind, HasKind};
 
+use crate::conformance::model;
 use crate::fixtures::{clock, system, version};
 
 #[tokio::test]
@@ -135,4 +136,21 @@ async fn a_caller_that_goes_away_does_no_harm() {
         head.0,
         "each is there whole or not at all"
     );
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn random_operations_show_what_the_model_shows(ops in model::ops()) {
+        let dir = temp_dir();
+        let path = dir.path().join("catalog.sqlite");
+        let open = || -> Box<dyn Catalog> { Box::new(SqliteCatalog::open(&path, clock()).unwrap()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(model::equals_the_model(ops, open));
+    }
 }

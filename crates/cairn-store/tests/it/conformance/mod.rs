@@ -6,6 +6,7 @@ pub(crate) mod documents;
 pub(crate) mod indexes;
 pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod model;
 pub(crate) mod scopes;
 
 macro_rules! suite {
