@@ -8,7 +8,7 @@ use crate::builder::Builder;
 use crate::detect::{MediaType, detect};
 use crate::error::ExtractError;
 use crate::options::ExtractOptions;
-use crate::{code, delimited, html, json, markdown, pdf, spreadsheet, text};
+use crate::{code, delimited, docx, html, json, markdown, pdf, spreadsheet, text};
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
 pub const EXTRACTOR_VERSION: &str = "1";
@@ -62,11 +62,11 @@ fn read(
         MediaType::JsonLines => json::read_lines(bytes, &mut builder),
         MediaType::Code(language) => code::read(language, bytes, &mut builder),
         MediaType::Pdf => pdf::read(bytes, options, &mut builder)?,
+        MediaType::Docx => docx::read(bytes, options, &mut builder)?,
         MediaType::Xlsx => spreadsheet::read_xlsx(bytes, options, &mut builder)?,
         MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
         MediaType::Other(media_type) => return Err(unsupported(media_type)),
-        _ => return Err(unsupported(media_type.as_str())),
     }
     if builder.is_empty() {
         let reason = builder.report.warnings.first().map_or_else(

@@ -5,6 +5,7 @@ mod builder;
 mod code;
 mod delimited;
 mod detect;
+mod docx;
 mod error;
 mod extract;
 mod html;
