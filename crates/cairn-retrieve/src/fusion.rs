@@ -117,7 +117,7 @@ pub fn fuse(
         } => convex(&mut fused, alpha, normalisation),
         Fusion::Rrf { k } => reciprocal_ranks(&mut fused, k),
     }
-    fused.sort_by(|a, b| by_score(a.score, a.chunk_no, b.score, b.chunk_no));
+    fused.sort_by(|a, b| by_score((a.score, a.chunk_no.0), (b.score, b.chunk_no.0)));
     fused
 }
 
@@ -161,23 +161,22 @@ fn convex(fused: &mut [Fused], alpha: f32, normalisation: Normalisation) {
             ),
             Normalisation::MinMax => (lexical.place(bm25), dense.place(cosine)),
         };
-        candidate.score = alpha * cosine + (1.0 - alpha) * bm25;
+        // Adding zero turns -0 into 0, so that equal scores compare as equal.
+        candidate.score = alpha * cosine + (1.0 - alpha) * bm25 + 0.0;
     }
 }
 
 fn reciprocal_ranks(fused: &mut [Fused], k: f32) {
-    for score_of in [
-        (|candidate| candidate.lexical) as fn(&Fused) -> Option<f32>,
-        |candidate| candidate.dense,
-    ] {
-        let mut ranked: Vec<(usize, f32)> = fused
+    let arms: [fn(&Fused) -> Option<f32>; 2] =
+        [|candidate| candidate.lexical, |candidate| candidate.dense];
+    for score_of in arms {
+        let mut ranked: Vec<(f32, u32, usize)> = fused
             .iter()
             .enumerate()
-            .filter_map(|(at, candidate)| Some((at, score_of(candidate)?)))
+            .filter_map(|(at, candidate)| Some((score_of(candidate)?, candidate.chunk_no.0, at)))
             .collect();
-        // Candidates are in order of chunk number, so positions break ties as chunk numbers would.
-        ranked.sort_by(|a, b| by_score(a.1, a.0, b.1, b.0));
-        for (rank, (at, _)) in (1_u16..).zip(ranked) {
+        ranked.sort_by(|a, b| by_score((a.0, a.1), (b.0, b.1)));
+        for (rank, (_, _, at)) in (1_u16..).zip(ranked) {
             fused[at].score += 1.0 / (k.max(0.0) + f32::from(rank));
         }
     }
@@ -219,8 +218,8 @@ impl Range {
 }
 
 /// Higher scores first, then lower numbers.
-fn by_score<T: Ord>(a: f32, a_no: T, b: f32, b_no: T) -> Ordering {
-    b.total_cmp(&a).then_with(|| a_no.cmp(&b_no))
+fn by_score(a: (f32, u32), b: (f32, u32)) -> Ordering {
+    b.0.total_cmp(&a.0).then(a.1.cmp(&b.1))
 }
 
 #[cfg(test)]

@@ -5,27 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use cairn_testkit::need;
 use cairn_types::{ChunkNo, Seq};
 use serde_json::Value;
 
 use super::{LexicalDoc, LexicalIndex, LexicalQuery, LexicalSnapshot};
 use crate::detect_lang;
-
-/// The shared data, where it is there.
-fn data() -> Option<PathBuf> {
-    let found = std::env::var_os("CAIRN_TEST_DATA").map(PathBuf::from);
-    if found.is_none() {
-        let required = std::env::var("CAIRN_TEST_REQUIRE").is_ok_and(|value| value == "1");
-        assert!(!required, "CAIRN_TEST_DATA is not set");
-        #[expect(clippy::print_stderr, reason = "a skipped test says so")]
-        {
-            eprintln!("SKIP: CAIRN_TEST_DATA is not set");
-        }
-    }
-    found
-}
 
 fn lines(path: &Path) -> Vec<Value> {
     let mut text = String::new();
@@ -132,7 +119,9 @@ fn ndcg_at_10(dir: &Path, keep: impl Fn(&Value) -> bool) -> f64 {
 
 #[test]
 fn english_collections_reach_their_floors() {
-    let Some(data) = data() else { return };
+    let Some(data) = need("data") else {
+        return;
+    };
     let cranfield = ndcg_at_10(&data.join("ir_cranfield"), |_| true);
     assert!(cranfield >= 0.52, "Cranfield nDCG@10 {cranfield:.4}");
     let xquad = ndcg_at_10(&data.join("ir_xquad_xling"), |query| {
@@ -143,7 +132,9 @@ fn english_collections_reach_their_floors() {
 
 #[test]
 fn each_of_twelve_languages_in_one_index_reaches_its_floor() {
-    let Some(data) = data() else { return };
+    let Some(data) = need("data") else {
+        return;
+    };
     let collection = Collection::index(&lines(&data.join("qa_xquad/docs.jsonl")));
     let mut found: BTreeMap<String, (u32, u32)> = BTreeMap::new();
     for question in lines(&data.join("qa_xquad/qa.jsonl")) {

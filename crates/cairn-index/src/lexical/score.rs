@@ -16,9 +16,12 @@ pub(super) struct Bm25 {
 }
 
 impl Bm25 {
-    /// The parameters of the product.
+    /// The parameters of the product, measured on the shared collections with whole documents: on odd
+    /// queries of Cranfield, nDCG@10 rises with k1 from .510 (1.2) to .517 (1.6) and .520 (2.0), XQuAD
+    /// English stays (.966, .967, .967), and fusion with dense scores does best at 1.6. A smaller b costs
+    /// Cranfield up to .05. Weights of the head from .5 to 3 differ by less than .005.
     pub(super) const DEFAULT: Self = Self {
-        k1: 1.2,
+        k1: 1.6,
         b: 0.75,
         head_weight: 1.0,
     };
