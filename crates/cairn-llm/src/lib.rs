@@ -5,11 +5,16 @@
 
 mod chat;
 mod error;
+mod openai;
 mod secret;
+mod settings;
+mod sse;
 
 pub use chat::{
     ChatDelta, ChatMessage, ChatProvider, ChatRequest, ChatRole, Completion, FinishReason, Usage,
     collect,
 };
 pub use error::ChatError;
+pub use openai::{OpenAiCompatible, OpenAiOptions};
 pub use secret::Secret;
+pub use settings::{LlmSettings, ProviderKind, provider_from_settings};
