@@ -17,7 +17,7 @@ const QUESTIONS: [&str; 3] = [
 /// Builds Cairn, ingests the examples into a fresh data directory and asks three questions.
 pub(crate) fn demo() -> Result<()> {
     let prepared = setup()?;
-    step("build (release; about 10 minutes the first time)", || {
+    step("build (release; some minutes the first time)", || {
         run(&mut cargo(&[
             "build",
             "--release",
