@@ -82,11 +82,7 @@ impl Builder {
         self.elements.is_empty()
     }
 
-    /// Whether the limit of elements was reached: callers can stop reading.
-    pub(crate) fn is_full(&self) -> bool {
-        self.elements.len() >= self.max_elements
-    }
-
+    #[cfg(test)]
     pub(crate) fn elements(&self) -> &[Element] {
         &self.elements
     }

@@ -246,6 +246,8 @@ mod tests {
 
     use super::*;
 
+    type Shape<'t> = (ElementKind, u8, &'t str);
+
     fn shape(input: &str) -> Vec<(ElementKind, u8, String)> {
         let mut builder = Builder::new(1000);
         read(input.as_bytes(), &mut builder);
@@ -259,7 +261,7 @@ mod tests {
     #[test]
     fn blocks_become_elements() {
         use ElementKind::{Code, Heading, ListItem, Note, Paragraph, Table};
-        let cases: [(&str, &[(ElementKind, u8, &str)]); 8] = [
+        let cases: [(&str, &[Shape<'_>]); 8] = [
             (
                 "# A *b*\n\ntext `c` [link](http://x)\nmore",
                 &[(Heading, 1, "A b"), (Paragraph, 0, "text c link more")],

@@ -275,9 +275,10 @@ impl State {
                 text,
                 is_text,
             }) => {
-                if is_text && !text.trim().is_empty() {
-                    self.part.notes.push((kind, id, text));
-                }
+                let is_empty = text.trim().is_empty();
+                self.part
+                    .notes
+                    .extend((is_text && !is_empty).then_some((kind, id, text)));
             }
             None => {}
         }

@@ -318,6 +318,8 @@ mod tests {
     const NOTES: &str = r#"<w:footnotes xmlns:w="w"><w:footnote w:id="0" w:type="separator"><w:p/></w:footnote><w:footnote w:id="2"><w:p><w:r><w:footnoteRef/><w:t>the note</w:t></w:r></w:p></w:footnote></w:footnotes>"#;
     const HEADER: &str = r#"<w:hdr xmlns:w="w"><w:p><w:r><w:t>Company</w:t></w:r></w:p></w:hdr>"#;
 
+    type Shape<'t> = (ElementKind, u8, &'t str);
+
     fn document(body: &str) -> Vec<u8> {
         let xml = format!(
             r#"<?xml version="1.0"?><w:document xmlns:w="w"><w:body>{body}</w:body></w:document>"#
@@ -389,7 +391,7 @@ mod tests {
             cell("<w:vMerge/>", ""),
             cell("", "two"),
         );
-        let cases: [(String, Vec<(ElementKind, u8, &str)>); 7] = [
+        let cases: [(String, Vec<Shape<'_>>); 7] = [
             (p(r#"<w:pStyle w:val="Mine"/>"#, "Head"), vec![(Heading, 1, "Head")]),
             (list, vec![(ListItem, 1, "1. a"), (ListItem, 2, "1.a) b"), (ListItem, 2, "1.b) c"), (ListItem, 1, "2. d"), (ListItem, 1, "- e")]),
             (table, vec![(Table, 0, "Site | Name\nx | one\nx | two")]),

@@ -115,10 +115,10 @@ impl Styles {
 }
 
 fn role_of(name: &str, outline: Option<u8>) -> Role {
-    if let Some(level) = name.strip_prefix("heading") {
-        if let Ok(level @ 1..=9) = level.trim().parse() {
-            return Role::Heading(level);
-        }
+    if let Some(level) = name.strip_prefix("heading")
+        && let Ok(level @ 1..=9) = level.trim().parse()
+    {
+        return Role::Heading(level);
     }
     match (name, outline) {
         ("title", _) => Role::Title,

@@ -167,6 +167,8 @@ mod tests {
 
     use super::*;
 
+    type Shape<'t> = (ElementKind, u8, &'t str);
+
     fn shape(input: &str) -> Vec<(ElementKind, u8, String)> {
         let mut builder = Builder::new(100_000);
         read(input.as_bytes(), &mut builder);
@@ -180,7 +182,7 @@ mod tests {
     #[test]
     fn pages_become_elements() {
         use ElementKind::{Code, Heading, Image, ListItem, Paragraph, Table};
-        let cases: [(&str, &[(ElementKind, u8, &str)]); 9] = [
+        let cases: [(&str, &[Shape<'_>]); 9] = [
             (
                 "<h2>A <i>b</i></h2><p>x\n y<br>z</p>t",
                 &[

@@ -170,13 +170,15 @@ fn push_block(builder: &mut Builder, page: &PageLines, styles: &Styles, lines: &
     let n_chars = lines.iter().map(|line| line.n_chars).sum();
     let bbox = Some(bounds(page, lines));
     let is_bold = lines.iter().all(|line| line.is_bold);
+    // A number may count headings; a bullet never does.
+    let is_bullet = marker(&text).is_some() && !text.starts_with(|c: char| c.is_alphanumeric());
     let n_letters = text.chars().filter(|c| c.is_alphabetic()).count();
     let is_short = text.chars().count() <= MAX_HEADING_CHARS && lines.len() <= 4;
     let is_larger = first.size > styles.body * HEADING_RATIO;
     let ends_open = !text.ends_with(['.', ',', ';', ':']) || is_larger && lines.len() <= 2;
     let level = styles
         .heading_level(first.size, is_bold)
-        .filter(|_| is_short && n_letters >= 2 && ends_open);
+        .filter(|_| is_short && n_letters >= 2 && ends_open && !is_bullet);
     let mut element = match level {
         Some(level) => {
             let mut element = Element::new(ElementKind::Heading, text);

@@ -65,7 +65,7 @@ fn fragments(words: Vec<Word>) -> Vec<Fragment> {
             } else {
                 end.x0 - word.rect.x1
             };
-            if end.line_overlap(&word.rect) > 0.5 && gap < 0.6 * em && gap > -1.0 * em {
+            if end.line_overlap(&word.rect) > 0.5 && gap < 0.6 * em && gap > -em {
                 last.push(word);
                 continue;
             }
@@ -175,7 +175,7 @@ fn bands_at(fragments: &[Fragment], x: f32) -> (f32, Vec<Band>) {
     (score, bands)
 }
 
-/// Lines on the poorer side, with the gutter's width to break ties; `None` where these are no two columns.
+/// Lines on the poorer side, more for a wide gutter (hanging numbers stand beside a narrow one); `None` where these are no two columns.
 fn band_value(band: &[Fragment], x: f32) -> Option<f32> {
     let (left, right): (Vec<&Fragment>, Vec<&Fragment>) =
         band.iter().partition(|f| f.rect.x1 <= x + 0.5);
@@ -214,7 +214,7 @@ fn band_value(band: &[Fragment], x: f32) -> Option<f32> {
     }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand lines")]
     let lines = n_min as f32;
-    Some(lines + (width / 1000.0).min(0.5))
+    Some(lines * (1.0 + 0.15 * (width / em).min(3.0)))
 }
 
 /// Lines that sorted fragments stand on.

@@ -192,6 +192,8 @@ pub(super) fn grid(lines: &[Line]) -> Option<Grid> {
     let mut rect = first.rect;
     let mut n_lines = 0;
     let mut n_full = 0;
+    // Up to the last line of more than one cell and what goes on in its cells.
+    let mut kept = (0, 0, rect);
     for line in lines {
         let gap = line.rect.y0 - rect.y1;
         if n_lines > 0 && gap > 2.5 * line.size.max(6.0) {
@@ -201,7 +203,10 @@ pub(super) fn grid(lines: &[Line]) -> Option<Grid> {
             break;
         };
         // A single cell goes on the row above, or ends the table where it is as wide as prose.
-        if line.cells.len() == 1 && (n_lines == 0 || line.cells[0].0.chars().count() > 60) {
+        let is_other_style = (line.size - first.size).abs() > 0.12 * first.size;
+        if line.cells.len() == 1
+            && (n_lines == 0 || is_other_style || line.cells[0].0.chars().count() > 60)
+        {
             break;
         }
         let is_continued = line.cells.len() == 1 && gap < 0.6 * line.size;
@@ -223,7 +228,12 @@ pub(super) fn grid(lines: &[Line]) -> Option<Grid> {
         rect = rect.union(&line.rect);
         n_lines += 1;
         n_full += usize::from(line.cells.len() >= 2);
+        if line.cells.len() >= 2 || is_continued && kept.0 + 1 == n_lines {
+            kept = (n_lines, rows.len(), rect);
+        }
     }
+    let (n_lines, n_rows, rect) = kept;
+    rows.truncate(n_rows);
     (n_full >= 3 && n_full * 2 >= n_lines).then_some(Grid {
         n_lines,
         rows,

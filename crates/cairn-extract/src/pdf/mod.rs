@@ -83,6 +83,7 @@ fn title(document: &PdfDocument<'_>) -> Option<String> {
     let lower = title.to_lowercase();
     let is_none = lower.is_empty()
         || lower.starts_with("untitled")
+        || lower == "(anonymous)"
         || [".doc", ".docx", ".dvi", ".tex", ".indd"]
             .iter()
             .any(|end| lower.ends_with(end));
@@ -101,21 +102,18 @@ fn read_pages(
     let mut n_opened = 0;
     let mut n_bad = 0;
     for number in 1..=n_read {
-        let page = match document.pages().get((number - 1).cast_signed()) {
-            Ok(page) => page,
-            Err(_) => {
-                builder.warn(Some(number), format!("page {number} cannot be opened"));
-                n_bad += 1;
-                if n_bad >= MAX_BAD_PAGES {
-                    let n_left = n_pages - number;
-                    builder.warn(
-                        None,
-                        format!("gave up: {n_left} pages after page {number} were not read"),
-                    );
-                    break;
-                }
-                continue;
+        let Ok(page) = document.pages().get((number - 1).cast_signed()) else {
+            builder.warn(Some(number), format!("page {number} cannot be opened"));
+            n_bad += 1;
+            if n_bad >= MAX_BAD_PAGES {
+                let n_left = n_pages - number;
+                builder.warn(
+                    None,
+                    format!("gave up: {n_left} pages after page {number} were not read"),
+                );
+                break;
             }
+            continue;
         };
         n_bad = 0;
         n_opened += 1;

@@ -182,12 +182,17 @@ impl WordMaker {
         }
         let open = self.open.get_or_insert_with(|| {
             let (size, is_bold) = style();
+            let size = if size > 0.4 * rect.height() && size < 2.5 * rect.height() {
+                size
+            } else {
+                rect.height()
+            };
             Open {
                 turn,
                 word: Word {
                     text: String::new(),
                     rect,
-                    size: if size > 0.1 { size } else { rect.height() },
+                    size,
                     is_bold,
                     order: 0,
                     ends_soft: false,
@@ -198,6 +203,15 @@ impl WordMaker {
                 last_char: c,
             }
         });
+        // The font's own box can be twice as high as its letters, so that lines would overlap.
+        let rect = Rect {
+            y0: baseline - 0.8 * open.word.size,
+            y1: baseline + 0.22 * open.word.size,
+            ..rect
+        };
+        if open.word.text.is_empty() {
+            open.word.rect = rect;
+        }
         open.word.rect = open.word.rect.union(&rect);
         (open.last, open.last_char) = (rect, c);
         push_plain(&mut open.word.text, c);

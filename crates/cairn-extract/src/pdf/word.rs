@@ -92,7 +92,7 @@ impl PageBox {
     /// Width and height when text of this turn is upright.
     pub(super) fn upright_size(&self, turn: Turn) -> (f32, f32) {
         let (width, height) = (self.right - self.left, self.top - self.bottom);
-        if turn.0 % 2 == 0 {
+        if turn.0.is_multiple_of(2) {
             (width, height)
         } else {
             (height, width)

@@ -2,7 +2,9 @@
 
 use std::io::{self, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::limits::WorkerLimits;
 use super::pool::WorkerCommand;
@@ -10,13 +12,16 @@ use super::protocol::{self, Hello, Ready, VERSION};
 
 /// Bytes of a child's standard error that are kept, to tell why it died.
 const MAX_STDERR: usize = 4 << 10;
+/// Time that a process may take to end after it has closed its output.
+const LAST_WORDS_WAIT: Duration = Duration::from_secs(2);
 
 /// A running worker. Dropping it kills and reaps the process.
 pub(super) struct Worker {
     process: Child,
     pub(super) pipes: Pipes,
     stderr: Arc<Mutex<Vec<u8>>>,
-    stderr_reader: Option<std::thread::JoinHandle<()>>,
+    /// Says when the process has closed its standard error, as it does when it ends.
+    ended: Receiver<()>,
     pub(super) n_files: u32,
 }
 
@@ -29,6 +34,10 @@ pub(super) struct Pipes {
 impl Worker {
     /// Starts a process with an empty environment. Its greeting is still to come: see [`greet`].
     pub(super) fn start(command: &WorkerCommand) -> io::Result<Self> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a worker: limited by itself, killed and reaped here"
+        )]
         let mut process = Command::new(&command.program)
             .args(&command.args)
             .env_clear()
@@ -46,9 +55,13 @@ impl Worker {
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&stderr);
         // Ends with the process: nobody else holds the other end of the pipe.
-        let stderr_reader = std::thread::Builder::new()
+        let (say_ended, ended) = mpsc::channel();
+        std::thread::Builder::new()
             .name("worker-stderr".into())
-            .spawn(move || keep_tail(&mut errors, &kept))
+            .spawn(move || {
+                keep_tail(&mut errors, &kept);
+                let _ = say_ended.send(());
+            })
             .inspect_err(|_| {
                 let _ = process.kill();
                 let _ = process.wait();
@@ -60,7 +73,7 @@ impl Worker {
                 output: io::BufReader::new(output),
             },
             stderr,
-            stderr_reader: Some(stderr_reader),
+            ended,
             n_files: 0,
         })
     }
@@ -68,27 +81,20 @@ impl Worker {
     /// Kills the process by its id (not yet reaped, so the id is still its own) and reaps it.
     pub(super) fn end(&mut self) -> Option<ExitStatus> {
         let _ = self.process.kill();
-        let status = self.process.wait().ok();
-        if let Some(reader) = self.stderr_reader.take() {
-            let _ = reader.join();
-        }
-        status
+        self.process.wait().ok()
     }
 
-    /// Waits for a process that has closed its output; one that goes on all the same is killed.
+    /// Waits for a process that has closed its output to end; `None` where it goes on all the same and is killed.
     pub(super) fn reap(&mut self) -> Option<ExitStatus> {
-        for _ in 0..200 {
-            match self.process.try_wait() {
-                Ok(Some(status)) => {
-                    self.end();
-                    return Some(status);
-                }
-                Ok(None) => std::thread::sleep(std::time::Duration::from_millis(5)),
-                Err(_) => break,
-            }
-        }
-        self.end();
-        None
+        let has_ended = self.ended.recv_timeout(LAST_WORDS_WAIT).is_ok();
+        // A process that is ending keeps the status it ends with.
+        let status = self.end();
+        status.filter(|_| has_ended)
+    }
+
+    /// Whether the process ended while nobody was looking.
+    pub(super) fn is_dead(&mut self) -> bool {
+        !matches!(self.process.try_wait(), Ok(None))
     }
 
     /// The process, to be killed from another place than the one that talks to it.

@@ -100,7 +100,6 @@ mod tests {
         let mut output = Vec::new();
         let options = ExtractOptions::default();
         serve_with(&input[..], &mut output, |name, bytes| {
-            #[expect(clippy::panic, reason = "stands for a parser that panics")]
             if name == "panic" {
                 panic!("index out of bounds");
             }

@@ -74,7 +74,7 @@ impl WorkerPool {
             return Err(ExtractError::too_large("document in bytes", limit));
         }
         let mut place = self.take_place();
-        let mut worker = match place.worker.take() {
+        let mut worker = match place.worker.take().and_then(still_alive) {
             Some(worker) => worker,
             None => self.start()?,
         };
@@ -230,6 +230,11 @@ impl WorkerPool {
         };
         ExtractError::Crashed { reason }
     }
+}
+
+/// An idle worker that something else has ended says nothing about the next document.
+fn still_alive(mut worker: Worker) -> Option<Worker> {
+    (!worker.is_dead()).then_some(worker)
 }
 
 /// The right to run one worker. Dropping it puts the worker back, or frees the place where there is none.
