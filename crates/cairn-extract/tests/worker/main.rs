@@ -1,0 +1,241 @@
+//! The worker pool against real processes: deadlines, memory, crashes, garbage, caps, reuse.
+//!
+//! Without the test harness, since this program is also the worker: started with `worker MODE` it plays one.
+#![expect(clippy::print_stdout, reason = "reports its tests as the harness does")]
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cairn_extract::{ExtractError, ExtractOptions, WorkerCommand, WorkerLimits, WorkerPool, extract, worker};
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, mode] = args.as_slice()
+        && first == "worker"
+    {
+        play(mode);
+        return;
+    }
+    let tests: [(&str, fn()); 11] = [
+        ("documents_are_read_and_workers_reused", documents_are_read_and_workers_reused),
+        ("a_spinning_parser_is_killed_at_the_deadline", a_spinning_parser_is_killed_at_the_deadline),
+        ("memory_is_limited", memory_is_limited),
+        ("a_crash_fails_one_document", a_crash_fails_one_document),
+        ("a_panic_fails_one_document_and_keeps_the_worker", a_panic_fails_one_document_and_keeps_the_worker),
+        ("garbage_is_no_answer", garbage_is_no_answer),
+        ("output_is_capped", output_is_capped),
+        ("input_is_capped", input_is_capped),
+        ("workers_are_replaced_after_their_files", workers_are_replaced_after_their_files),
+        ("many_threads_share_few_workers", many_threads_share_few_workers),
+        ("programs_that_are_no_workers_are_unavailable", programs_that_are_no_workers_are_unavailable),
+    ];
+    // `cargo test NAME` passes the name here; options of the harness mean nothing.
+    let filter = args.iter().find(|arg| !arg.starts_with('-'));
+    for (name, test) in tests {
+        if filter.is_none_or(|filter| name.contains(filter.as_str())) {
+            test();
+            println!("test {name} ... ok");
+        }
+    }
+}
+
+/// The life of a worker. The document's name says what the parser does.
+fn play(mode: &str) {
+    let options = ExtractOptions::default();
+    let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    match mode {
+        "normal" => {
+            let served = worker::serve_with(input, output, |name, bytes| {
+                match name {
+                    "spin" => spin(),
+                    "abort" => std::process::abort(),
+                    "panic" => panic!("a parser's bug"),
+                    "grow" => grow(),
+                    "stderr" => {
+                        // More than a pipe holds: the parent must read it.
+                        let _ = std::io::stderr().write_all(&vec![b'e'; 1 << 20]);
+                    }
+                    "pid" => {
+                        let mut extracted = extract("a.txt", b"x", &options)?;
+                        extracted.title = Some(std::process::id().to_string());
+                        return Ok(extracted);
+                    }
+                    "environment" => {
+                        let mut extracted = extract("a.txt", b"x", &options)?;
+                        extracted.title = Some(std::env::vars_os().count().to_string());
+                        return Ok(extracted);
+                    }
+                    _ => {}
+                }
+                extract(name, bytes, &options)
+            });
+            served.expect("the parent speaks our protocol");
+        }
+        "garbage" => {
+            let mut output = output;
+            let _ = output.write_all(&[0xff; 64]);
+            let _ = output.flush();
+            spin();
+        }
+        // Greets as a worker does, then answers with nonsense.
+        "liar" => {
+            let mut output = output;
+            let ready = br#"{"version":1}"#;
+            let _ = output.write_all(&u32::try_from(ready.len()).unwrap().to_le_bytes());
+            let _ = output.write_all(ready);
+            let _ = output.write_all(&[3, 0, 0, 0, b'{', b'{', b'{']);
+            let _ = output.flush();
+            let _ = std::io::copy(&mut { input }, &mut std::io::sink());
+        }
+        "silent" => spin(),
+        _ => {}
+    }
+}
+
+fn spin() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+fn grow() {
+    let mut all = Vec::new();
+    loop {
+        all.push(vec![1u8; 8 << 20]);
+    }
+}
+
+fn limits() -> WorkerLimits {
+    WorkerLimits {
+        n_workers: 1,
+        deadline: Duration::from_secs(60),
+        memory_bytes: 1 << 30,
+        max_input_bytes: 1 << 20,
+        max_output_bytes: 1 << 20,
+        files_per_worker: 1000,
+    }
+}
+
+fn pool(mode: &str, limits: WorkerLimits) -> WorkerPool {
+    let program = std::env::current_exe().expect("a program has a path");
+    let args = vec![OsString::from("worker"), OsString::from(mode)];
+    WorkerPool::new(WorkerCommand { program, args }, limits)
+}
+
+fn pid(pool: &WorkerPool) -> String {
+    pool.extract("pid", b"x").unwrap().title.unwrap()
+}
+
+fn text(pool: &WorkerPool) -> String {
+    pool.extract("a.md", b"# Hello\n\nworld").unwrap().render().text
+}
+
+fn documents_are_read_and_workers_reused() {
+    let pool = pool("normal", limits());
+    let first = pid(&pool);
+    assert_eq!(text(&pool), "Hello\n\nworld");
+    assert_eq!(pid(&pool), first);
+    assert_eq!(pool.extract("environment", b"x").unwrap().title.as_deref(), Some("0"));
+    let error = pool.extract("a.pdf", b"").unwrap_err();
+    assert!(matches!(error, ExtractError::Empty { .. }), "{error}");
+    assert_eq!(pool.extract("stderr", b"still fine").unwrap().render().text, "still fine");
+    assert_eq!(pid(&pool), first);
+}
+
+fn a_spinning_parser_is_killed_at_the_deadline() {
+    let deadline = Duration::from_secs(3);
+    let pool = pool("normal", WorkerLimits { deadline, ..limits() });
+    let first = pid(&pool);
+    assert_eq!(pool.extract("spin", b"x").unwrap_err(), ExtractError::TimedOut { limit_ms: 3000 });
+    assert_ne!(pid(&pool), first);
+    // Killed and reaped: no process of that id is left, not even a dead one.
+    if cfg!(target_os = "linux") {
+        assert!(!std::path::Path::new("/proc").join(first).exists());
+    }
+}
+
+fn memory_is_limited() {
+    let memory_bytes = 300 << 20;
+    let pool = pool("normal", WorkerLimits { memory_bytes, ..limits() });
+    let error = pool.extract("grow", b"x").unwrap_err();
+    assert_eq!(error, ExtractError::OutOfMemory { limit_bytes: memory_bytes });
+    assert_eq!(text(&pool), "Hello\n\nworld");
+}
+
+fn a_crash_fails_one_document() {
+    let pool = pool("normal", limits());
+    let first = pid(&pool);
+    let error = pool.extract("abort", b"x").unwrap_err();
+    assert_eq!(error, ExtractError::Crashed { reason: "ended by signal 6".into() });
+    assert_ne!(pid(&pool), first);
+    assert_eq!(text(&pool), "Hello\n\nworld");
+}
+
+fn a_panic_fails_one_document_and_keeps_the_worker() {
+    let pool = pool("normal", limits());
+    let first = pid(&pool);
+    let error = pool.extract("panic", b"x").unwrap_err();
+    assert_eq!(error, ExtractError::Crashed { reason: "a parser's bug".into() });
+    assert_eq!(pid(&pool), first);
+}
+
+fn garbage_is_no_answer() {
+    let error = pool("garbage", limits()).extract("a.txt", b"x").unwrap_err();
+    assert!(matches!(error, ExtractError::WorkerUnavailable { .. }), "{error}");
+    let error = pool("liar", limits()).extract("a.txt", b"x").unwrap_err();
+    assert!(matches!(error, ExtractError::Crashed { .. }), "{error}");
+}
+
+fn output_is_capped() {
+    let pool = pool("normal", WorkerLimits { max_output_bytes: 1000, ..limits() });
+    let first = pid(&pool);
+    let error = pool.extract("a.txt", &[b'x'; 2000]).unwrap_err();
+    assert!(matches!(error, ExtractError::TooLarge { limit: 1000, .. }), "{error}");
+    assert_eq!(pid(&pool), first);
+}
+
+fn input_is_capped() {
+    let pool = pool("normal", WorkerLimits { max_input_bytes: 10, ..limits() });
+    let error = pool.extract("a.txt", b"eleven byte").unwrap_err();
+    assert!(matches!(error, ExtractError::TooLarge { limit: 10, .. }), "{error}");
+}
+
+fn workers_are_replaced_after_their_files() {
+    let pool = pool("normal", WorkerLimits { files_per_worker: 2, ..limits() });
+    let pids = [pid(&pool), pid(&pool), pid(&pool)];
+    assert_eq!(pids[0], pids[1]);
+    assert_ne!(pids[1], pids[2]);
+}
+
+fn many_threads_share_few_workers() {
+    let pool = Arc::new(pool("normal", WorkerLimits { n_workers: 2, ..limits() }));
+    let threads: Vec<_> = (0..8)
+        .map(|n| {
+            let pool = Arc::clone(&pool);
+            std::thread::spawn(move || {
+                if n == 3 {
+                    assert!(pool.extract("abort", b"x").is_err());
+                }
+                assert_eq!(text(&pool), "Hello\n\nworld");
+                pid(&pool)
+            })
+        })
+        .collect();
+    let pids: std::collections::BTreeSet<String> =
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert!(pids.len() <= 3, "{pids:?}");
+}
+
+fn programs_that_are_no_workers_are_unavailable() {
+    let missing = WorkerCommand {
+        program: "/nonexistent/worker".into(),
+        args: Vec::new(),
+    };
+    let short = WorkerLimits { deadline: Duration::from_millis(300), ..limits() };
+    for pool in [WorkerPool::new(missing, limits()), pool("silent", short), pool("other", limits())] {
+        let error = pool.extract("a.txt", b"x").unwrap_err();
+        assert!(matches!(error, ExtractError::WorkerUnavailable { .. }), "{error}");
+    }
+}
