@@ -38,4 +38,5 @@ pub use problem::Problem;
 pub use search::{Scores, SearchMode, SearchReply, SearchRequest, SearchResult, TimingMs};
 pub use shared::{DEFAULT_COLLECTION, DocumentRef, Span, millis};
 
-pub(crate) use shared::{Filters, timestamp};
+pub(crate) use docs::AccessShown;
+pub(crate) use shared::Filters;
