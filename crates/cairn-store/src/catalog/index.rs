@@ -297,7 +297,7 @@ fn to_seq(stored: i64) -> DbResult<u64> {
 }
 
 /// Documents as the indexes see them: `?1` tenant, then what follows on `d`.
-const INDEX_DOCUMENT: &str = "
+pub(super) const INDEX_DOCUMENT: &str = "
     SELECT d.document_id, c.name, d.source, d.item_key, d.uri, d.media_type, d.tags, d.acl_id,
            coalesce(d.modified_at, v.published_at), d.deleted_at IS NULL, v.first_chunk, v.n_chunks
     FROM documents d

@@ -13,6 +13,8 @@ mod filter;
 mod index;
 mod jobs;
 mod keys;
+#[cfg(test)]
+mod plans;
 mod publish;
 mod read;
 mod renditions;

@@ -265,3 +265,114 @@ fn run_batch(
     }
     tx.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use cairn_types::{ErrorKind, HasKind, ManualClock, Timestamp};
+
+    use super::super::schema;
+    use super::*;
+
+    /// Threads over a catalog with one more table, `n (number)`.
+    fn threads(dir: &tempfile::TempDir) -> Threads {
+        let path = dir.path().join("c.sqlite");
+        let (writer, data_id) = schema::open_writer(&path, 0).unwrap();
+        writer
+            .execute_batch("CREATE TABLE n (number, filling)")
+            .unwrap();
+        let readers = (0..2)
+            .map(|_| schema::open_reader(&path).unwrap())
+            .collect();
+        let shared = Shared {
+            clock: Arc::new(ManualClock::at(Timestamp(0))),
+            data_id,
+            acls: Mutex::default(),
+            embedded_below: Mutex::default(),
+        };
+        Threads::start(writer, readers, &Arc::new(shared)).unwrap()
+    }
+
+    fn insert(number: u32) -> impl FnOnce(&Db<'_>) -> DbResult<u32> + Send + 'static {
+        move |db| {
+            db.conn
+                .execute("INSERT INTO n VALUES (?1, randomblob(2000))", [number])?;
+            Ok(number)
+        }
+    }
+
+    async fn numbers(threads: &Threads) -> Vec<u32> {
+        let read = threads.read(|db| {
+            let mut statement = db.conn.prepare("SELECT number FROM n ORDER BY number")?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        });
+        read.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_undoes_its_own_write_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let threads = threads(&dir);
+        let panics = threads.write(|db| {
+            insert(99)(db)?;
+            if db.now == Timestamp(0) {
+                panic!("a mistake of ours");
+            }
+            Ok(0)
+        });
+        // All are queued at once, so that they share a transaction.
+        let (before, panicked, after) =
+            tokio::join!(threads.write(insert(1)), panics, threads.write(insert(2)));
+        assert_eq!((before.unwrap(), after.unwrap()), (1, 2));
+        assert_eq!(panicked.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(numbers(&threads).await, [1, 2]);
+        let panicked = threads.read::<(), _>(|_| panic!("another"));
+        assert_eq!(panicked.await.unwrap_err().kind(), ErrorKind::Unavailable);
+        for _ in 0..4 {
+            assert_eq!(numbers(&threads).await.len(), 2, "every reader goes on");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_refuses_writes_and_loses_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let threads = threads(&dir);
+        let limit = |more: u32| {
+            move |db: &Db<'_>| -> DbResult<()> {
+                let n_pages: u32 = db
+                    .conn
+                    .query_row("PRAGMA page_count", [], |row| row.get(0))?;
+                let set = format!("PRAGMA max_page_count = {}", n_pages + more);
+                Ok(db.conn.query_row(&set, [], |_| Ok(()))?)
+            }
+        };
+        threads.write(limit(20)).await.unwrap();
+        let mut acknowledged = Vec::new();
+        let mut refused = 0;
+        for start in (0..120).step_by(3) {
+            // Three that share a transaction: where the disk is full, whoever was not told `Ok` is not there.
+            let (one, two, three) = tokio::join!(
+                threads.write(insert(start)),
+                threads.write(insert(start + 1)),
+                threads.write(insert(start + 2))
+            );
+            for result in [one, two, three] {
+                match result {
+                    Ok(number) => acknowledged.push(number),
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(
+            refused > 0 && acknowledged.len() > 10,
+            "the limit was reached, not at once"
+        );
+        assert_eq!(numbers(&threads).await, acknowledged);
+        threads.write(limit(1000)).await.unwrap();
+        acknowledged.push(threads.write(insert(500)).await.unwrap());
+        assert_eq!(numbers(&threads).await, acknowledged);
+    }
+}
