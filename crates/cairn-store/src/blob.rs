@@ -22,6 +22,11 @@ use crate::error::StoreError;
 
 /// Read and write so many bytes at once.
 const BUFFER_BYTES: usize = 128 * 1024;
+/// An upload stops while so much of the disk is free, so that the catalog can still commit (a guess: its log
+/// stays below it).
+const MIN_FREE_BYTES: u64 = 64 << 20;
+/// The free space is asked for again after so many bytes.
+const ASK_EVERY_BYTES: u64 = 16 << 20;
 
 /// What may be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +93,9 @@ impl BlobStore {
     }
 
     /// Begins an original whose bytes come piece by piece.
+    /// Fails with `DiskFull` while too little of the disk is free.
     pub fn begin(&self, tenant: TenantId) -> Result<BlobWriter, StoreError> {
+        check_space(&self.dir, MIN_FREE_BYTES)?;
         let number = self.next_tmp.fetch_add(1, Ordering::Relaxed);
         let path = self.tmp().join(number.to_string());
         let file = fs_err::OpenOptions::new()
@@ -168,9 +175,13 @@ impl BlobWriter {
     /// Adds bytes. Fails with `TooLarge` where they pass the limit; the original is then to be dropped.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let limit_bytes = self.store.limits.max_bytes;
+        let before = self.size_bytes;
         self.size_bytes = self.size_bytes.saturating_add(bytes.len() as u64);
         if self.size_bytes > limit_bytes {
             return Err(StoreError::TooLarge { limit_bytes });
+        }
+        if before / ASK_EVERY_BYTES != self.size_bytes / ASK_EVERY_BYTES {
+            check_space(&self.store.dir, MIN_FREE_BYTES)?;
         }
         self.hash.update(bytes);
         self.file
@@ -227,4 +238,28 @@ fn sync_folder(path: &Path) -> Result<(), StoreError> {
     fs_err::File::open(path)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| StoreError::io(path, error))
+}
+
+/// Fails where less than `min_free_bytes` of the disk under `dir` is free for this user.
+fn check_space(dir: &Path, min_free_bytes: u64) -> Result<(), StoreError> {
+    let found = rustix::fs::statvfs(dir).map_err(|error| StoreError::io(dir, error.into()))?;
+    if found.f_bavail.saturating_mul(found.f_frsize) < min_free_bytes {
+        return Err(StoreError::DiskFull {
+            path: dir.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_free_space_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(check_space(dir.path(), 1).is_ok());
+        let error = check_space(dir.path(), u64::MAX).unwrap_err();
+        assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
+    }
 }
