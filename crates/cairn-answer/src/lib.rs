@@ -1,1 +1,34 @@
 //! Grounded answers with verified citations.
+//!
+//! From ranked passages to an answer: [`answer_extractively`] picks the sentences that answer, [`judge`] decides
+//! whether the documents say at all, [`answer_from_quotes`] quotes them. Every citation is compared with the
+//! stored text before it is shown.
+
+mod abstain;
+mod answer;
+mod citation;
+mod compose;
+mod conflict;
+mod error;
+mod evidence;
+mod extract;
+#[cfg(test)]
+mod fixture;
+mod question;
+mod sentences;
+mod words;
+
+pub use abstain::{AbstainOptions, EVIDENCE_NAMES, Evidence, N_EVIDENCE, Verdict, judge};
+pub use answer::{Answer, AnswerEvent, AnswerMode, StopReason};
+pub use citation::{
+    DropReason, DroppedCitation, TextReader, catalog_reader, passage_reader, verify_citation,
+};
+pub use compose::answer_from_quotes;
+pub use conflict::Conflict;
+pub use error::Error;
+pub use evidence::{RankedPassage, TermWeights};
+pub use extract::{
+    Extraction, ExtractiveOptions, FEATURE_NAMES, N_FEATURES, Quote, SentenceTrace,
+    answer_extractively,
+};
+pub use words::question_words;

@@ -1,0 +1,348 @@
+//! Answers without a language model: the sentences of the ranked passages that answer best, quoted exactly.
+//!
+//! Sentences are cut, measured ([`features`]), ranked by a linear model whose weights were fitted once
+//! ([`model`]), and chosen one after the other, leaving out what repeats (maximal marginal relevance,
+//! Carbonell and Goldstein, SIGIR 1998, with word overlap as the likeness). Chosen neighbours become one quote.
+//! Cost: linear in the passages' text, plus one embedding call over at most `max_embedded` short texts.
+
+pub(crate) mod features;
+mod guess;
+mod model;
+
+use std::ops::Range;
+
+use cairn_types::CharSpan;
+use cairn_types::ports::Embedder;
+
+use crate::conflict::{Conflict, find_conflict};
+use crate::error::Error;
+use crate::evidence::{RankedPassage, TermWeights};
+use crate::question::Question;
+use crate::sentences::SentenceKind;
+use features::{Candidate, at, candidates};
+
+pub use features::{FEATURE_NAMES, N_FEATURES};
+
+/// Settings of the extractive answerer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExtractiveOptions {
+    /// Most quotes; at least 1.
+    pub max_quotes: usize,
+    /// Most sentences over all quotes; at least 1.
+    pub max_sentences: usize,
+    /// Most sentences that are embedded: the best by words alone.
+    pub max_embedded: usize,
+    /// Passages looked at, best first.
+    pub max_passages: usize,
+}
+
+impl Default for ExtractiveOptions {
+    fn default() -> Self {
+        Self {
+            max_quotes: 3,
+            max_sentences: 3,
+            max_embedded: 48,
+            max_passages: 10,
+        }
+    }
+}
+
+/// One exact, contiguous piece of a passage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quote {
+    /// The passage's text at `span`, to the letter.
+    pub text: String,
+    /// Index of the passage in the list that was given.
+    pub passage: usize,
+    /// Place in the passage's text, in bytes.
+    pub bytes: Range<usize>,
+    /// Place in the rendition's text, in code points.
+    pub span: CharSpan,
+    /// Page (from 1) on which the passage starts.
+    pub page: Option<u32>,
+    /// Likeness to an answer: share of belief among all sentences looked at, 0 to 1.
+    pub score: f32,
+    /// Sentences in it.
+    pub n_sentences: usize,
+    /// The likeliest short answer in it: place in `text`, in bytes.
+    pub guess: Option<Range<usize>>,
+}
+
+/// What was found in the passages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extraction {
+    /// Best first; empty only where the passages hold no sentence.
+    pub quotes: Vec<Quote>,
+    /// A short answer inside the first quote, where one of the expected kind was found.
+    pub short_answer: Option<String>,
+    /// Two of the quotes that contradict each other.
+    pub conflict: Option<Conflict>,
+    /// What speaks for and against the documents saying it.
+    pub evidence: crate::abstain::Evidence,
+    /// Every sentence looked at with its features: for measuring and fitting, not for showing.
+    pub trace: Vec<SentenceTrace>,
+}
+
+/// A sentence with its features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SentenceTrace {
+    /// Index of its passage.
+    pub passage: usize,
+    /// Bytes in the passage's text.
+    pub bytes: Range<usize>,
+    /// In the order of [`FEATURE_NAMES`].
+    pub features: [f32; N_FEATURES],
+    /// The ranking model's score.
+    pub score: f32,
+}
+
+/// Picks the sentences that answer `question`. `passages`: best first. Without an embedder the ranking leans on
+/// words alone.
+///
+/// # Errors
+/// [`Error::EmptyQuestion`] where there is no word to look for, [`Error::Embed`] where the model fails.
+pub fn answer_extractively(
+    question: &str,
+    passages: &[RankedPassage],
+    weights: &TermWeights,
+    embedder: Option<&dyn Embedder>,
+    options: &ExtractiveOptions,
+) -> Result<Extraction, Error> {
+    let asked = Question::new(question, weights);
+    if asked.terms.is_empty() {
+        return Err(Error::EmptyQuestion {
+            given: question.chars().take(80).collect(),
+        });
+    }
+    let passages = &passages[..passages.len().min(options.max_passages)];
+    let mut all = candidates(&asked, passages);
+    let mut ranking = &model::LEXICAL;
+    all.sort_by(|a, b| {
+        model::LEXICAL
+            .score(&b.features)
+            .total_cmp(&model::LEXICAL.score(&a.features))
+    });
+    if let Some(embedder) = embedder {
+        all.truncate(options.max_embedded.max(1));
+        embed(question, passages, embedder, &mut all)?;
+        ranking = &model::DENSE;
+    }
+    let mut scored: Vec<(f32, Candidate)> = all
+        .into_iter()
+        .map(|candidate| (ranking.score(&candidate.features), candidate))
+        .collect();
+    scored.sort_by(|(a, x), (b, y)| {
+        b.total_cmp(a)
+            .then(x.passage.cmp(&y.passage))
+            .then(x.idx.cmp(&y.idx))
+    });
+    let evidence = crate::abstain::Evidence::gather(&asked, passages, &scored, embedder.is_some());
+    let contradiction = find_conflict(&asked, passages, &scored);
+    let rival = contradiction.as_ref().map(|(_, rival, _)| *rival);
+    let chosen = choose(&scored, passages, rival, options);
+    let groups = group(&scored, &chosen);
+    let quotes = quotes(&scored, &groups, passages, options);
+    let quote_of = |i: usize| {
+        groups
+            .iter()
+            .take(quotes.len())
+            .position(|group| group.contains(&i))
+    };
+    let conflict = contradiction.and_then(|(best, rival, values)| {
+        Some(Conflict {
+            quotes: [quote_of(best)?, quote_of(rival)?],
+            values,
+        })
+    });
+    let short_answer = quotes
+        .first()
+        .and_then(|quote| Some(quote.text[quote.guess.clone()?].to_owned()));
+    let trace = scored
+        .into_iter()
+        .map(|(score, candidate)| SentenceTrace {
+            passage: candidate.passage,
+            bytes: candidate.sentence.bytes,
+            features: candidate.features,
+            score,
+        })
+        .collect();
+    Ok(Extraction {
+        quotes,
+        short_answer,
+        conflict,
+        evidence,
+        trace,
+    })
+}
+
+/// Fills in the cosines of the candidates, alone and with the sentence before them.
+fn embed(
+    question: &str,
+    passages: &[RankedPassage],
+    embedder: &dyn Embedder,
+    all: &mut [Candidate],
+) -> Result<(), Error> {
+    let mut texts = vec![question.to_owned()];
+    for candidate in all.iter() {
+        let ranked = &passages[candidate.passage];
+        let text = &ranked.passage.text;
+        texts.push(text[candidate.sentence.bytes.clone()].to_owned());
+        texts.push(in_context(ranked, &candidate.sentence.bytes));
+    }
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let vectors = embedder.embed(&texts)?;
+    let cosine = |i: usize| -> f32 {
+        let dot: f32 = vectors[0].iter().zip(&vectors[i]).map(|(a, b)| a * b).sum();
+        if dot.is_finite() { dot } else { 0.0 }
+    };
+    for (i, candidate) in all.iter_mut().enumerate() {
+        candidate.features[at::DENSE] = cosine(1 + 2 * i);
+        candidate.features[at::DENSE_CONTEXT] = cosine(2 + 2 * i);
+    }
+    Ok(())
+}
+
+/// The sentence under its title and headings.
+fn in_context(ranked: &RankedPassage, bytes: &Range<usize>) -> String {
+    let title = ranked.passage.document.title.replace('_', " ");
+    let heading = &ranked.passage.meta.heading_path;
+    let body = &ranked.passage.text[bytes.clone()];
+    if heading.is_empty() {
+        format!("{title}\n{body}")
+    } else {
+        format!("{title} > {heading}\n{body}")
+    }
+}
+
+/// Indexes in `scored` of the sentences to quote, best first. `rival` contradicts the best and is taken second.
+fn choose(
+    scored: &[(f32, Candidate)],
+    passages: &[RankedPassage],
+    rival: Option<usize>,
+    options: &ExtractiveOptions,
+) -> Vec<usize> {
+    let mut chosen: Vec<usize> = Vec::new();
+    let order = (0..scored.len().min(1))
+        .chain(rival)
+        .chain((1..scored.len()).filter(|i| Some(*i) != rival));
+    for i in order {
+        if chosen.len() >= options.max_sentences.max(1) {
+            break;
+        }
+        let candidate = &scored[i].1;
+        let is_label = candidate.sentence.kind == SentenceKind::Label;
+        if is_label && scored.len() > options.max_sentences && Some(i) != rival {
+            continue;
+        }
+        let repeats = || {
+            chosen
+                .iter()
+                .any(|j| is_repeat(candidate, &scored[*j].1, passages))
+        };
+        if Some(i) == rival || !repeats() {
+            chosen.push(i);
+        }
+    }
+    chosen
+}
+
+/// Whether two sentences are the same text of one document (chunks overlap) or nearly the same words.
+fn is_repeat(a: &Candidate, b: &Candidate, passages: &[RankedPassage]) -> bool {
+    let same = |x: &Candidate| {
+        let passage = &passages[x.passage].passage;
+        (passage.id.document, passage.id.version)
+    };
+    if same(a) == same(b) && a.passage != b.passage {
+        let (a, b) = (span_of(a, passages), span_of(b, passages));
+        if a.start < b.end && b.start < a.end {
+            return true;
+        }
+    }
+    overlap(&a.keys, &b.keys) > 0.85
+}
+
+/// Jaccard likeness of two sorted lists without repeats.
+pub(crate) fn overlap(a: &[String], b: &[String]) -> f32 {
+    let shared = a.iter().filter(|key| b.binary_search(key).is_ok()).count();
+    let union = a.len() + b.len() - shared;
+    if union == 0 {
+        0.0
+    } else {
+        shared as f32 / union as f32
+    }
+}
+
+fn span_of(candidate: &Candidate, passages: &[RankedPassage]) -> CharSpan {
+    char_span(&passages[candidate.passage], &candidate.sentence.bytes)
+}
+
+/// The rendition's span of a byte range of a passage's text.
+fn char_span(ranked: &RankedPassage, bytes: &Range<usize>) -> CharSpan {
+    let text = &ranked.passage.text;
+    let start = ranked.passage.meta.span.start + text[..bytes.start].chars().count();
+    CharSpan::new(start, start + text[bytes.clone()].chars().count())
+}
+
+/// Groups of chosen sentences that stand side by side, in order of their best member.
+fn group(scored: &[(f32, Candidate)], chosen: &[usize]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for &i in chosen {
+        let candidate = &scored[i].1;
+        let touches = |j: &usize| {
+            let other = &scored[*j].1;
+            other.passage == candidate.passage
+                && other.sentence.block == candidate.sentence.block
+                && other.idx.abs_diff(candidate.idx) == 1
+        };
+        // A sentence between two groups joins both, so that no two quotes touch.
+        let (touching, apart): (Vec<_>, Vec<_>) = groups
+            .into_iter()
+            .partition(|group| group.iter().any(touches));
+        groups = apart;
+        let mut joined: Vec<usize> = touching.into_iter().flatten().collect();
+        joined.push(i);
+        joined.sort_unstable();
+        groups.push(joined);
+        groups.sort_by_key(|group| chosen.iter().position(|i| group.contains(i)));
+    }
+    groups
+}
+
+/// Cuts the quotes out of their passages.
+fn quotes(
+    scored: &[(f32, Candidate)],
+    groups: &[Vec<usize>],
+    passages: &[RankedPassage],
+    options: &ExtractiveOptions,
+) -> Vec<Quote> {
+    let best = scored.first().map_or(0.0, |(score, _)| *score);
+    let belief: f32 = scored.iter().map(|(score, _)| (score - best).exp()).sum();
+    groups
+        .iter()
+        .take(options.max_quotes.max(1))
+        .filter_map(|group| {
+            let lead = &scored[*group.first()?].1;
+            let ranges = || group.iter().map(|i| &scored[*i].1.sentence.bytes);
+            let bytes = ranges().map(|r| r.start).min()?..ranges().map(|r| r.end).max()?;
+            let ranked = &passages[lead.passage];
+            let score: f32 = group
+                .iter()
+                .map(|i| (scored[*i].0 - best).exp())
+                .sum::<f32>()
+                / belief;
+            Some(Quote {
+                text: ranked.passage.text[bytes.clone()].to_owned(),
+                passage: lead.passage,
+                span: char_span(ranked, &bytes),
+                bytes: bytes.clone(),
+                page: ranked.passage.meta.page,
+                score,
+                n_sentences: group.len(),
+                guess: lead
+                    .guess
+                    .clone()
+                    .map(|g| g.start - bytes.start..g.end - bytes.start),
+            })
+        })
+        .collect()
+}
