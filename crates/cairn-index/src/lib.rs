@@ -9,6 +9,7 @@ mod analyse;
 mod dense;
 mod error;
 mod lexical;
+mod rows;
 
 pub use analyse::{analyse_words, detect_lang};
 pub use dense::{DenseIndex, DenseSnapshot};

@@ -14,7 +14,6 @@
 mod kernel;
 mod manifest;
 mod quantise;
-mod rows;
 mod search;
 mod segment;
 

@@ -17,9 +17,9 @@ use roaring::RoaringBitmap;
 
 use super::kernel::Kernel;
 use super::quantise::PreparedQuery;
-use super::rows::{self, Selection};
 use super::segment::{RowSource, Segment};
 use crate::IndexError;
+use crate::rows::{self, Selection};
 
 /// The vectors as of one commit. Immutable, cheap to clone, shared between threads.
 #[derive(Debug, Clone)]

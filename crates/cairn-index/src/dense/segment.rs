@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use roaring::RoaringBitmap;
 
+use super::manifest;
 use super::quantise::{RowScale, code_stride};
-use super::{manifest, rows};
-use crate::IndexError;
+use crate::{IndexError, rows};
 
 const MAGIC: [u8; 8] = *b"CAIRNV1\n";
 const HEADER: usize = 64;

@@ -9,6 +9,7 @@
 
 mod build;
 mod score;
+mod segment;
 mod snapshot;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ pub use snapshot::{LexicalQuery, LexicalSnapshot};
 /// Changes when terms are made in another way, so that an index of an older analyser is rebuilt.
 const FORMAT: u32 = 1;
 /// Memory of the writer before it starts another segment.
-const WRITER_BYTES: usize = 64 * 1024 * 1024;
+const WRITER_BYTES: usize = 32 * 1024 * 1024;
 /// Segments with a larger share of deleted documents are merged.
 const MAX_DEAD_SHARE: f32 = 0.3;
 

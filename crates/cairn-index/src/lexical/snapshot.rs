@@ -7,21 +7,23 @@
 //! O(postings of the words); memory 9 bytes per document of the largest segment.
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cairn_types::{ChunkNo, Seq};
 use roaring::RoaringBitmap;
-use tantivy::index::SegmentId;
-use tantivy::postings::Postings;
-use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocSet, Searcher, SegmentReader, TERMINATED, Term};
+use tantivy::Searcher;
+use tantivy::schema::Field;
 
-use super::build::{self, Fields};
-use super::from_tantivy;
+use super::build::Fields;
 use super::score::{Bm25, idf};
+use super::segment::{Open, SegmentData, SnapshotSegment};
 use crate::IndexError;
 use crate::analyse::{self, QueryTerm};
+
+/// Words whose document frequency a snapshot remembers; then it starts again.
+const MAX_REMEMBERED: usize = 10_000;
 
 /// An analysed question. Any text is plain words: there is no query syntax and no wrong query.
 #[derive(Debug, Clone)]
@@ -66,20 +68,8 @@ struct Inner {
     /// Sums over living chunks.
     head_length: u64,
     text_length: u64,
-}
-
-struct SnapshotSegment {
-    reader: SegmentReader,
-    data: Arc<SegmentData>,
-}
-
-/// What a segment says about its documents, by document number; the same for its whole life.
-pub(super) struct SegmentData {
-    id: SegmentId,
-    chunk_nos: Vec<u32>,
-    head_lengths: Vec<u32>,
-    text_lengths: Vec<u32>,
-    tags: u32,
+    /// Number of living chunks by word.
+    n_with: Mutex<HashMap<String, u64>>,
 }
 
 impl LexicalSnapshot {
@@ -112,6 +102,7 @@ impl LexicalSnapshot {
             n_chunks: 0,
             head_length: 0,
             text_length: 0,
+            n_with: Mutex::default(),
         };
         for part in &inner.segments {
             for doc in part.reader.doc_ids_alive() {
@@ -183,8 +174,7 @@ impl LexicalSnapshot {
         chunk_nos: &[ChunkNo],
     ) -> Result<Vec<Option<f32>>, IndexError> {
         let allowed: RoaringBitmap = chunk_nos.iter().map(|no| no.0).collect();
-        let scored: std::collections::HashMap<ChunkNo, f32> =
-            self.score_all(query, &allowed)?.into_iter().collect();
+        let scored: HashMap<ChunkNo, f32> = self.score_all(query, &allowed)?.into_iter().collect();
         let indexed: RoaringBitmap = self.indexed_among(&allowed);
         Ok(chunk_nos
             .iter()
@@ -243,45 +233,49 @@ impl LexicalSnapshot {
         query: &LexicalQuery,
         allowed: &RoaringBitmap,
     ) -> Result<Vec<(ChunkNo, f32)>, IndexError> {
-        let bm25 = self.inner.bm25;
+        let inner = &*self.inner;
         let weights = query
             .terms
             .iter()
-            .map(|term| Ok(idf(self.n_with(term)?, self.inner.n_chunks) * term.count as f32))
+            .map(|term| Ok(idf(self.n_with(term)?, inner.n_chunks) * term.count as f32))
             .collect::<Result<Vec<f32>, IndexError>>()?;
         let mean_length = self.mean_length();
         let mut hits = Vec::new();
-        for part in &self.inner.segments {
-            let open = part.open_docs(allowed);
-            if !open.contains(&true) {
+        for part in &inner.segments {
+            let open = part.open(allowed);
+            if open.is_empty() {
                 continue;
             }
-            let mut scores = vec![0.0_f32; open.len()];
-            let mut frequencies = vec![0.0_f32; open.len()];
+            let data = &part.data;
+            let mut scores = vec![0.0_f32; data.chunk_nos.len()];
+            let mut frequencies = vec![0.0_f32; data.chunk_nos.len()];
             let mut touched = Vec::new();
+            let mut scored = Vec::new();
             for (term, weight) in query.terms.iter().zip(&weights) {
                 for (field, field_weight) in self.weighted_fields() {
-                    self.for_each_posting(part, field, term, &mut |doc, frequency| {
-                        if open[doc as usize] {
-                            let sum = &mut frequencies[doc as usize];
-                            if *sum == 0.0 {
-                                touched.push(doc);
-                            }
-                            *sum += field_weight * frequency as f32;
+                    part.for_each_posting(&inner.dir, field, term, &open, &mut |doc, count| {
+                        let sum = &mut frequencies[doc as usize];
+                        if *sum == 0.0 {
+                            touched.push(doc);
                         }
+                        *sum += field_weight * count as f32;
                     })?;
                 }
                 for doc in touched.drain(..) {
-                    let doc = doc as usize;
-                    let frequency = std::mem::take(&mut frequencies[doc]);
-                    let length =
-                        bm25.length(part.data.head_lengths[doc], part.data.text_lengths[doc]);
-                    let norm = bm25.norm(length, mean_length);
-                    scores[doc] += weight * bm25.saturate(frequency, norm);
+                    let at = doc as usize;
+                    let frequency = std::mem::take(&mut frequencies[at]);
+                    let length = inner
+                        .bm25
+                        .length(data.head_lengths[at], data.text_lengths[at]);
+                    let norm = inner.bm25.norm(length, mean_length);
+                    if scores[at] == 0.0 {
+                        scored.push(doc);
+                    }
+                    scores[at] += weight * inner.bm25.saturate(frequency, norm);
                 }
             }
-            let found = scores.iter().enumerate().filter(|(_, score)| **score > 0.0);
-            hits.extend(found.map(|(doc, score)| (ChunkNo(part.data.chunk_nos[doc]), *score)));
+            let hit = |doc: u32| (ChunkNo(data.chunk_nos[doc as usize]), scores[doc as usize]);
+            hits.extend(scored.into_iter().map(hit));
         }
         Ok(hits)
     }
@@ -300,111 +294,51 @@ impl LexicalSnapshot {
         (sum / self.inner.n_chunks.max(1) as f64).max(1.0) as f32
     }
 
-    /// Living chunks with any form of the word in any field.
+    /// Living chunks with any form of the word in any field. Remembered for the life of the snapshot, as
+    /// the common words of questions have the longest postings.
     fn n_with(&self, term: &QueryTerm) -> Result<u64, IndexError> {
+        let key: Vec<&str> = term.forms.iter().map(|form| form.term.as_str()).collect();
+        let key = key.join("\n");
+        let known = |cache: &mut HashMap<String, u64>| cache.get(&key).copied();
+        if let Some(n_with) = known(
+            &mut self
+                .inner
+                .n_with
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        ) {
+            return Ok(n_with);
+        }
+        let fields = self.weighted_fields().map(|(field, _)| field);
         let mut n_with = 0;
         for part in &self.inner.segments {
-            let mut seen = RoaringBitmap::new();
-            for (field, _) in self.weighted_fields() {
-                self.for_each_posting(part, field, term, &mut |doc, _| {
-                    if !part.reader.is_deleted(doc) {
-                        seen.insert(doc);
-                    }
-                })?;
-            }
-            n_with += seen.len();
+            n_with += part.n_with(&self.inner.dir, &fields, term)?;
         }
+        let mut cache = self
+            .inner
+            .n_with
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= MAX_REMEMBERED {
+            cache.clear();
+        }
+        cache.insert(key, n_with);
         Ok(n_with)
-    }
-
-    /// Calls `visit` with document and frequency for each posting of each form, deleted ones included.
-    fn for_each_posting(
-        &self,
-        part: &SnapshotSegment,
-        field: Field,
-        term: &QueryTerm,
-        visit: &mut dyn FnMut(u32, u32),
-    ) -> Result<(), IndexError> {
-        let failed = |error| from_tantivy(&self.inner.dir, error);
-        let index = part.reader.inverted_index(field).map_err(failed)?;
-        for form in &term.forms {
-            if part.data.tags & form.tag.bit() == 0 {
-                continue;
-            }
-            let postings = index
-                .read_postings(
-                    &Term::from_field_text(field, &form.term),
-                    IndexRecordOption::WithFreqs,
-                )
-                .map_err(|error| failed(error.into()))?;
-            let Some(mut postings) = postings else {
-                continue;
-            };
-            let mut doc = postings.doc();
-            while doc != TERMINATED {
-                visit(doc, postings.term_freq());
-                doc = postings.advance();
-            }
-        }
-        Ok(())
     }
 
     fn indexed_among(&self, wanted: &RoaringBitmap) -> RoaringBitmap {
         let mut found = RoaringBitmap::new();
         for part in &self.inner.segments {
-            let open = part.open_docs(wanted);
-            found.extend(
-                open.iter()
-                    .zip(&part.data.chunk_nos)
-                    .filter_map(|(open, chunk_no)| open.then_some(*chunk_no)),
-            );
-        }
-        found
-    }
-}
-
-impl SnapshotSegment {
-    /// For each document whether it lives and its chunk is allowed.
-    fn open_docs(&self, allowed: &RoaringBitmap) -> Vec<bool> {
-        let mut open: Vec<bool> = self
-            .data
-            .chunk_nos
-            .iter()
-            .map(|&chunk_no| allowed.contains(chunk_no))
-            .collect();
-        if let Some(alive) = self.reader.alive_bitset() {
-            for (doc, open) in open.iter_mut().enumerate() {
-                *open &= alive.is_alive(doc as u32);
+            match part.open(wanted) {
+                Open::All => found.extend(part.data.chunk_nos.iter().copied()),
+                Open::Some { documents, .. } => found.extend(
+                    documents
+                        .iter()
+                        .map(|&document| part.data.chunk_nos[document as usize]),
+                ),
             }
         }
-        open
-    }
-}
-
-impl SegmentData {
-    fn read(dir: &Path, reader: &SegmentReader) -> Result<Self, IndexError> {
-        let column = |name: &str| -> Result<Vec<u32>, IndexError> {
-            let column = reader
-                .fast_fields()
-                .u64(name)
-                .map_err(|error| from_tantivy(dir, error))?;
-            let values: Option<Vec<u32>> = (0..reader.max_doc())
-                .map(|doc| {
-                    column
-                        .first(doc)
-                        .and_then(|value| u32::try_from(value).ok())
-                })
-                .collect();
-            values.ok_or_else(|| IndexError::corrupt(dir, format!("a chunk has no {name}")))
-        };
-        let tags = column(build::TAGS)?;
-        Ok(Self {
-            id: reader.segment_id(),
-            chunk_nos: column(build::CHUNK_NO)?,
-            head_lengths: column(build::HEAD_LENGTH)?,
-            text_lengths: column(build::TEXT_LENGTH)?,
-            tags: tags.iter().fold(0, |all, tags| all | tags),
-        })
+        found
     }
 }
 

@@ -295,3 +295,70 @@ fn any_flipped_byte_or_cut_is_found_or_harmless() {
     }
     assert!(n_found > 100, "only {n_found} damages were found");
 }
+
+#[test]
+fn results_do_not_depend_on_history() {
+    let text = |no: u32| {
+        (0..30)
+            .map(|at| WORDS[((no * 7 + at * at + no * at) % 11) as usize])
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let (once, grown) = (
+        tempfile::tempdir().expect("folder"),
+        tempfile::tempdir().expect("folder"),
+    );
+    let mut model = Model::new();
+    let mut straight = LexicalIndex::open(once.path()).expect("open");
+    for no in 0..400 {
+        add(&mut straight, &mut model, no, "Heat", &text(no));
+    }
+    straight.commit(Seq(1)).expect("commit");
+    let mut index = LexicalIndex::open(grown.path()).expect("open");
+    for (seq, nos) in [400..600, 200..400, 0..250].into_iter().enumerate() {
+        for no in nos {
+            add(&mut index, &mut model, no, "Shock", "of another text");
+        }
+        index.commit(Seq(seq as u64 + 1)).expect("commit");
+    }
+    for no in (0..400).rev() {
+        add(&mut index, &mut model, no, "Heat", &text(no));
+        if no % 40 == 0 {
+            index.commit(Seq(1000 - u64::from(no))).expect("commit");
+        }
+    }
+    index.remove(&(400..600).collect()).expect("remove");
+    index.commit(Seq(2000)).expect("commit");
+    for query in [
+        "wing",
+        "heat shock of the wave",
+        "東京 3.5",
+        "flows flows unknown",
+    ] {
+        let parsed = LexicalQuery::new(query);
+        for allowed in [
+            (0..1000).collect(),
+            (0..400).step_by(3).collect(),
+            [7, 211].into_iter().collect::<RoaringBitmap>(),
+        ] {
+            let expected = straight
+                .snapshot()
+                .search(&parsed, &allowed, 50)
+                .expect("search");
+            assert!(!expected.is_empty() || query.contains('東'));
+            assert_eq!(
+                index
+                    .snapshot()
+                    .search(&parsed, &allowed, 50)
+                    .expect("search"),
+                expected
+            );
+            let nos: Vec<ChunkNo> = expected.iter().map(|hit| hit.0).collect();
+            let scores: Vec<Option<f32>> = expected.iter().map(|hit| Some(hit.1)).collect();
+            assert_eq!(
+                index.snapshot().scores_of(&parsed, &nos).expect("scores"),
+                scores
+            );
+        }
+    }
+}

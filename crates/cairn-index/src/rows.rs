@@ -6,9 +6,9 @@
 
 use roaring::RoaringBitmap;
 
-/// Rows of a segment.
+/// Positions in a sorted list.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Selection {
+pub(crate) enum Selection {
     /// Every row.
     All,
     /// These, rising.
@@ -16,7 +16,7 @@ pub(super) enum Selection {
 }
 
 /// The positions in `sorted` (strictly rising) of numbers in `allowed`.
-pub(super) fn select(sorted: &[u32], allowed: &RoaringBitmap) -> Selection {
+pub(crate) fn select(sorted: &[u32], allowed: &RoaringBitmap) -> Selection {
     let (Some(&first), Some(&last)) = (sorted.first(), sorted.last()) else {
         return Selection::Some(Vec::new());
     };
