@@ -57,6 +57,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .sum();
     let counting = counting.elapsed();
     let mut times = Vec::new();
+    let cpu = cpu_seconds();
     for _ in 0..3 {
         times.push(time(|| {
             passages
@@ -91,6 +92,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokens as f64 / n as f64
     );
     println!("tokens/s          {:8.0}", tokens as f64 / best);
+    if let (Some(before), Some(after)) = (cpu, cpu_seconds()) {
+        let cpu = (after - before) / times.len() as f64;
+        println!("tokens/CPU second {:8.0}", tokens as f64 / cpu);
+    }
     println!("peak memory       {:8} MiB", peak_mib().unwrap_or(0));
     Ok(())
 }
@@ -111,6 +116,14 @@ fn time<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<Duration, E> {
 fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
+}
+
+/// Processor time of this process, as Linux reports it in hundredths of a second: what is left to compare on a busy machine.
+fn cpu_seconds() -> Option<f64> {
+    let stat = fs_err::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    Some(ticks as f64 / 100.0)
 }
 
 /// Largest resident size so far, as Linux reports it.

@@ -6,6 +6,7 @@
 mod catalogue;
 mod check;
 mod config;
+mod count;
 mod embedder;
 mod encoder;
 mod error;

@@ -3,9 +3,12 @@
 //! The published files carry truncation to 128 tokens and padding to a fixed length: both are removed here, the limit comes from the
 //! manifest. Words like `[SEP]` inside a text are read as text, never as control tokens: document text is data.
 
+use std::sync::OnceLock;
+
 use tokenizers::utils::truncation::TruncationDirection;
 use tokenizers::{PostProcessor, Tokenizer as Library};
 
+use crate::count::Counter;
 use crate::error::ModelError;
 use crate::manifest::TOKENIZER;
 
@@ -18,6 +21,8 @@ pub(crate) struct Tokenizer {
     max_tokens: usize,
     /// Special tokens around every text.
     n_special: usize,
+    /// Made at the first count: a query needs none.
+    counter: OnceLock<Option<Counter>>,
 }
 
 impl Tokenizer {
@@ -49,6 +54,7 @@ impl Tokenizer {
             inner,
             max_tokens,
             n_special,
+            counter: OnceLock::new(),
         })
     }
 
@@ -67,11 +73,33 @@ impl Tokenizer {
 
     /// Tokens of the whole text, special tokens included.
     pub(crate) fn count(&self, text: &str) -> usize {
-        let n = self
-            .inner
+        match self.counter() {
+            Some(counter) => self.n_special + counter.count(text, |part| self.pieces(part)),
+            None => self.count_by_library(text),
+        }
+    }
+
+    /// The same, by making the tokens.
+    pub(crate) fn count_by_library(&self, text: &str) -> usize {
+        self.n_special + self.pieces(text)
+    }
+
+    /// Whether [`Self::count`] has a short way for this tokenizer.
+    #[cfg(test)]
+    pub(crate) fn counts_fast(&self) -> bool {
+        self.counter().is_some()
+    }
+
+    fn counter(&self) -> Option<&Counter> {
+        self.counter
+            .get_or_init(|| Counter::new(&self.inner))
+            .as_ref()
+    }
+
+    fn pieces(&self, text: &str) -> usize {
+        self.inner
             .encode_fast(text, false)
-            .map_or(0, |encoding| encoding.len());
-        n + self.n_special
+            .map_or(0, |encoding| encoding.len())
     }
 }
 

@@ -415,3 +415,5 @@ fn check_scales<T>(a: &Rows<'_, T>, k: usize, panel_len: usize, scales: Scales<'
     );
     assert!(scales.rows.len() >= a.m, "a scale for every row");
 }
+#[cfg(test)]
+mod tests;

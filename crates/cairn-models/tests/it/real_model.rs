@@ -119,3 +119,22 @@ fn near_texts_are_near() {
         embedder.space()
     );
 }
+
+#[test]
+fn tokens_are_counted_as_they_are_made() {
+    let Some(model) = installed() else { return };
+    let embedder = NativeEmbedder::load(&model.dir, &LoadOptions::default()).unwrap();
+    let tokenizer =
+        tokenizers::Tokenizer::from_bytes(fs_err::read(model.dir.join("tokenizer.json")).unwrap());
+    let mut tokenizer = tokenizer.unwrap();
+    tokenizer.with_padding(None).with_truncation(None).unwrap();
+    let odd = [
+        "supercalifragilisticexpialidocious, antidisestablishmentarianism; e.g. 3.14159-ish (v2.0.1)",
+        "naïve café – “quoted” … 東京タワー and Ελλάδα's own №5",
+        "if (a[i]!=b->c){return 0x7f;} // done\r\n\tEND",
+    ];
+    for text in TEXTS.iter().chain(&odd) {
+        let made = tokenizer.encode(*text, true).unwrap().len();
+        assert_eq!(embedder.count_tokens(text), made, "`{text}`");
+    }
+}
