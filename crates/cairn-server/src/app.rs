@@ -37,7 +37,7 @@ pub struct ServerSettings {
     /// Names, besides those of this machine, under which the server may be addressed; without port.
     pub allowed_hosts: Vec<String>,
     /// Requests over TCP that are worked on at once; more get 503.
-    pub max_concurrent: usize,
+    pub max_concurrent_requests: usize,
     /// Connections that are open at once; more wait.
     pub max_connections: usize,
     /// Time until a reply begins.
@@ -59,7 +59,7 @@ impl Default for ServerSettings {
             max_upload_files: 1_000,
             heartbeat: Duration::from_secs(15),
             allowed_hosts: Vec::new(),
-            max_concurrent: 256,
+            max_concurrent_requests: 256,
             max_connections: 1_024,
             request_timeout: Duration::from_secs(60),
             chat_timeout: Duration::from_secs(300),
@@ -175,7 +175,9 @@ impl App {
             dir,
         };
         let requests = Arc::new(Semaphore::new(
-            settings.max_concurrent.clamp(1, Semaphore::MAX_PERMITS),
+            settings
+                .max_concurrent_requests
+                .clamp(1, Semaphore::MAX_PERMITS),
         ));
         Ok(Self(Arc::new(Inner {
             catalog,

@@ -5,6 +5,7 @@
 //! sides exchange. Routes under `/api/v1` are on every surface; those under `/local/v1` only where the owner of the data
 //! directory is.
 
+mod answering;
 pub mod api;
 mod app;
 mod auth;

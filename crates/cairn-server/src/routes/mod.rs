@@ -2,6 +2,7 @@
 //!
 //! A route says here who may use it; nothing else decides that. The tests walk the same table.
 
+mod chat;
 mod collections;
 mod docs;
 mod health;
@@ -17,6 +18,7 @@ mod stream;
 mod upload;
 
 pub use openapi::openapi_json;
+pub(crate) use search::results as search_results;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -108,7 +110,7 @@ fn route(
 
 fn routes() -> Vec<Route> {
     use Access::{Optional, Owner, Public, Read, Write};
-    use Pace::{Request, Unlimited, Upload};
+    use Pace::{Chat, Request, Unlimited, Upload};
     vec![
         route(Method::GET, "/health", Public, Request, get(health::health)),
         route(Method::GET, "/ready", Optional, Request, get(health::ready)),
@@ -135,6 +137,7 @@ fn routes() -> Vec<Route> {
             post(search::why_not),
         ),
         //CHAT         route(Method::POST, "/api/v1/chat", Read, Chat, post(chat::chat)),
+        route(Method::POST, "/api/v1/chat", Read, Chat, post(chat::chat)),
         route(
             Method::POST,
             "/api/v1/docs",

@@ -7,7 +7,7 @@ use http::{HeaderValue, header};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{collections, docs, health, jobs, search, upload};
+use super::{chat, collections, docs, health, jobs, search, upload};
 use crate::api::{ChatDone, ChatSearchResults, ChatText};
 
 #[derive(OpenApi)]
@@ -20,6 +20,7 @@ use crate::api::{ChatDone, ChatSearchResults, ChatText};
     paths(
         search::search,
         search::why_not,
+        chat::chat,
         upload::upload,
         docs::list,
         docs::show,

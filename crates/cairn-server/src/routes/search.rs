@@ -131,7 +131,7 @@ fn reply(found: &retrieve::SearchResponse) -> SearchReply {
     }
 }
 
-pub(super) fn results(ranked: &[retrieve::RankedPassage]) -> Vec<SearchResult> {
+pub(crate) fn results(ranked: &[retrieve::RankedPassage]) -> Vec<SearchResult> {
     let numbered = ranked.iter().zip(1..);
     numbered
         .map(|(found, rank)| {
