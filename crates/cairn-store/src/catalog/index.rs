@@ -25,6 +25,39 @@ use super::threads::Db;
 /// A space that nothing was stored in yet: no row has this id.
 const NO_SPACE: i64 = -1;
 
+/// The query of [`known_items`], over all keys or over those from `?4` up to `?5`. Two halves, so that each
+/// goes along its own index of keys.
+pub(super) fn known_items_sql(range: KeyRange) -> String {
+    let range = match range {
+        KeyRange::All => "",
+        KeyRange::Between => "AND d.item_key >= ?4 AND d.item_key < ?5",
+    };
+    let half = |is_deleted: &str, condition: &str| {
+        format!(
+            "SELECT d.item_key AS item_key, d.document_id, v.blob, v.fingerprint, v.size_bytes,
+                    d.modified_at, d.tags, d.acl_id, {is_deleted} AS is_deleted,
+                    d.changed_seq AS changed_seq
+             FROM collections c
+             CROSS JOIN documents d ON d.tenant_id = c.tenant_id AND d.collection_id = c.collection_id
+             CROSS JOIN versions v
+               ON v.tenant_id = d.tenant_id AND v.document_id = d.document_id AND v.version = d.version
+             WHERE c.tenant_id = ?1 AND c.name = ?2 AND d.source = ?3 AND d.deleted_at {condition} {range}"
+        )
+    };
+    format!(
+        "{} UNION ALL {} ORDER BY item_key, is_deleted, changed_seq DESC",
+        half("0", "IS NULL"),
+        half("1", "IS NOT NULL")
+    )
+}
+
+/// Which keys [`known_items_sql`] goes over.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum KeyRange {
+    All,
+    Between,
+}
+
 pub(super) fn known_items(
     db: &Db<'_>,
     system: SystemScope,
@@ -32,16 +65,6 @@ pub(super) fn known_items(
     source: &Source,
     prefix: &str,
 ) -> DbResult<Vec<KnownItem>> {
-    let mut statement = db.conn.prepare_cached(
-        "SELECT d.item_key, d.document_id, v.blob, v.fingerprint, v.size_bytes, d.modified_at, d.tags,
-                d.acl_id, d.deleted_at IS NOT NULL AS is_deleted
-         FROM collections c
-         JOIN documents d ON d.tenant_id = c.tenant_id AND d.collection_id = c.collection_id
-         JOIN versions v
-           ON v.tenant_id = d.tenant_id AND v.document_id = d.document_id AND v.version = d.version
-         WHERE c.tenant_id = ?1 AND c.name = ?2 AND d.source = ?3
-         ORDER BY d.item_key, is_deleted, d.changed_seq DESC",
-    )?;
     let base = prefix.trim_end_matches('/');
     let is_below = |key: &str| {
         prefix.is_empty()
@@ -50,7 +73,19 @@ pub(super) fn known_items(
                 .strip_prefix(base)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let mut rows = statement.query((system.tenant.0, collection, &source.0))?;
+    // All keys below `base` and some beside it: `0` is the character after `/`.
+    let end = format!("{base}0");
+    let range = [collection, source.0.as_str(), base, end.as_str()];
+    let (kind, n_bounds) = match prefix {
+        "" => (KeyRange::All, 2),
+        _ => (KeyRange::Between, 4),
+    };
+    let mut statement = db.conn.prepare_cached(&known_items_sql(kind))?;
+    statement.raw_bind_parameter(1, system.tenant.0)?;
+    for (at, bound) in (2..).zip(&range[..n_bounds]) {
+        statement.raw_bind_parameter(at, bound)?;
+    }
+    let mut rows = statement.raw_query();
     let mut items: Vec<KnownItem> = Vec::new();
     while let Some(row) = rows.next()? {
         let key = row.get_ref(0)?;

@@ -2,7 +2,9 @@
 
 use rusqlite::Connection;
 
-use super::index::{IN_RANGE, INDEX_CHUNK, INDEX_DOCUMENT, WITHOUT_VECTOR};
+use super::index::{
+    IN_RANGE, INDEX_CHUNK, INDEX_DOCUMENT, KeyRange, WITHOUT_VECTOR, known_items_sql,
+};
 use super::read::{CHUNK, PAGE};
 use super::rows::SUMMARY;
 use super::schema;
@@ -98,5 +100,27 @@ fn hot_reads_go_along_their_indices() {
         // Nothing is walked whole, and nothing is sorted afterwards.
         let is_slow = |step: &String| step.starts_with("SCAN") || step.contains("TEMP B-TREE");
         assert!(!steps.iter().any(is_slow), "{sql}: {steps:?}");
+    }
+}
+
+#[test]
+fn known_items_go_along_the_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let (conn, _) = schema::open_writer(&dir.path().join("c.sqlite"), 0).unwrap();
+    for (range, bounds) in [
+        (KeyRange::All, ""),
+        (KeyRange::Between, " AND item_key>? AND item_key<?"),
+    ] {
+        let steps = plan(&conn, &known_items_sql(range));
+        for index in ["documents_living", "documents_deleted"] {
+            let wanted = format!(
+                "SEARCH d USING INDEX {index} (tenant_id=? AND collection_id=? AND source=?{bounds})"
+            );
+            assert!(steps.contains(&wanted), "{steps:?}");
+        }
+        assert!(
+            !steps.iter().any(|step| step.starts_with("SCAN")),
+            "{steps:?}"
+        );
     }
 }

@@ -140,7 +140,7 @@ async fn a_caller_that_goes_away_does_no_harm() {
 
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig {
-        cases: 48,
+        cases: 32,
         failure_persistence: None,
         ..Default::default()
     })]

@@ -305,15 +305,21 @@ pub(crate) async fn touched_documents_appear_among_the_changes(bench: Bench<'_>)
 
 pub(crate) async fn known_items_are_those_below_the_prefix(bench: Bench<'_>) {
     let tenant = bench.system();
-    for key in ["/d/a", "/d/b/c", "/d", "/da", "/e", "x"] {
+    for key in ["/d/a", "/d/b/c", "/d", "/da", "/d.b", "/e", "x"] {
         bench.publish(version(key, &[key])).await;
     }
     let mut upload = version("/d/up", &["up"]);
     upload.source = Source::upload();
     bench.publish(upload).await;
     let known = |prefix| known_keys(bench.catalog, tenant, prefix);
-    assert_eq!(known("").await, ["/d", "/d/a", "/d/b/c", "/da", "/e", "x"]);
-    assert_eq!(known("/").await, ["/d", "/d/a", "/d/b/c", "/da", "/e"]);
+    assert_eq!(
+        known("").await,
+        ["/d", "/d.b", "/d/a", "/d/b/c", "/da", "/e", "x"]
+    );
+    assert_eq!(
+        known("/").await,
+        ["/d", "/d.b", "/d/a", "/d/b/c", "/da", "/e"]
+    );
     assert_eq!(known("/d").await, ["/d", "/d/a", "/d/b/c"]);
     assert_eq!(known("/d/").await, ["/d", "/d/a", "/d/b/c"]);
     assert_eq!(known("/d/b").await, ["/d/b/c"]);
