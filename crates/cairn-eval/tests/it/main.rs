@@ -35,11 +35,7 @@ fn python() -> Command {
 
 /// The lines that a reference script prints, by their one key.
 fn reference(script: &Path, arguments: &[&Path]) -> BTreeMap<String, Value> {
-    let output = Command::new("python3")
-        .arg(script)
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = python().arg(script).args(arguments).output().unwrap();
     assert!(
         output.status.success(),
         "{}",
