@@ -1,4 +1,4 @@
-//! Counting WordPieces without making them: the chunker asks for the size of every piece of text it considers.
+//! Counting word pieces without making them: the chunker asks for the size of every piece of text it considers.
 //!
 //! Follows the normaliser, splitter and greedy longest match of BERT (Wu et al. 2016; Devlin et al. 2019) for stretches of ASCII, which
 //! need no Unicode tables; a stretch with any other character goes to the library. A stretch ends at a space, tab or line end:
