@@ -8,6 +8,7 @@
 //! 2. A write that was not acknowledged is there whole or not at all.
 //! 3. The file opens again without a repair; the log is read by the next process that opens it.
 
+mod change;
 mod failure;
 mod filter;
 mod index;
@@ -162,7 +163,7 @@ impl Catalog for SqliteCatalog {
         let scope = scope.clone();
         self.threads
             .write(move |db| {
-                publish::set_metadata(db, &scope, document, tags.as_ref(), access.as_ref())
+                change::set_metadata(db, &scope, document, tags.as_ref(), access.as_ref())
             })
             .await
     }
@@ -176,7 +177,7 @@ impl Catalog for SqliteCatalog {
     ) -> Result<Seq, CatalogError> {
         let (key, uri) = (key.to_owned(), uri.to_owned());
         self.threads
-            .write(move |db| publish::move_document(db, system, document, &key, &uri))
+            .write(move |db| change::move_document(db, system, document, &key, &uri))
             .await
     }
 
@@ -187,7 +188,7 @@ impl Catalog for SqliteCatalog {
     ) -> Result<Seq, CatalogError> {
         let (scope, documents) = (scope.clone(), documents.to_vec());
         self.threads
-            .write(move |db| publish::delete_documents(db, &scope, &documents))
+            .write(move |db| change::delete_documents(db, &scope, &documents))
             .await
     }
 
@@ -198,7 +199,7 @@ impl Catalog for SqliteCatalog {
     ) -> Result<Seq, CatalogError> {
         let scope = scope.clone();
         self.threads
-            .write(move |db| publish::restore_document(db, &scope, document))
+            .write(move |db| change::restore_document(db, &scope, document))
             .await
     }
 
@@ -246,7 +247,7 @@ impl Catalog for SqliteCatalog {
         let chunks = chunks.to_vec();
         self.threads
             .write(move |db| {
-                publish::touch_documents(db, system, chunks.iter().map(|chunk| chunk.0))
+                change::touch_documents(db, system, chunks.iter().map(|chunk| chunk.0))
             })
             .await
     }

@@ -1,16 +1,14 @@
-//! The write path on documents: publish, set metadata, move, delete, restore.
+//! Publishing a version of a document.
 //!
 //! A change takes the next position of its tenant, and the position, the rows and the change record are
 //! written together. What changes nothing takes no position: its caller gets the position of the document's
 //! last change. A restored document comes back with its last version and the same chunk numbers.
 
-use std::collections::BTreeSet;
-
 use cairn_types::ports::{PublishVersion, Published};
-use cairn_types::{AccessList, DocumentId, Scope, Seq, SystemScope, TenantId, VersionNo};
+use cairn_types::{AccessList, DocumentId, Seq, SystemScope, TenantId, VersionNo};
 use rusqlite::{OptionalExtension, params};
 
-use super::failure::{DbResult, conflict, invalid, not_found};
+use super::failure::{DbError, DbResult, conflict, invalid, not_found};
 use super::renditions::{self, ByteOffsets};
 use super::rows::{from_sql, id_from_sql, id_to_sql, json, to_sql, word};
 use super::threads::Db;
@@ -21,22 +19,22 @@ const CHUNK_NUMBERS: i64 = 1 << 32;
 const MAX_NAME_BYTES: usize = 1024;
 
 /// The row of a document with its current version: what a write compares with.
-struct Known {
-    id: DocumentId,
-    collection_id: i64,
-    source: String,
-    key: String,
-    uri: String,
+pub(super) struct Known {
+    pub(super) id: DocumentId,
+    pub(super) collection_id: i64,
+    pub(super) source: String,
+    pub(super) key: String,
+    pub(super) uri: String,
     title: String,
     media_type: String,
-    tags: String,
-    acl_id: i64,
+    pub(super) tags: String,
+    pub(super) acl_id: i64,
     modified_at: Option<i64>,
-    is_deleted: bool,
+    pub(super) is_deleted: bool,
     version: u32,
     blob: Vec<u8>,
     fingerprint: Vec<u8>,
-    changed_seq: u64,
+    pub(super) changed_seq: u64,
 }
 
 pub(super) fn publish_version(
@@ -186,12 +184,12 @@ fn find(
     Ok(Some(known))
 }
 
-fn taken(key: &str) -> super::failure::DbError {
+pub(super) fn taken(key: &str) -> DbError {
     conflict(format!("another document stands at `{key}`"))
 }
 
 /// The living document at a key.
-fn living_at(
+pub(super) fn living_at(
     db: &Db<'_>,
     tenant: TenantId,
     collection_id: i64,
@@ -231,7 +229,7 @@ fn deleted_at(
     Ok(id.map(|id| DocumentId(id_from_sql(id))))
 }
 
-fn load(db: &Db<'_>, tenant: TenantId, id: DocumentId) -> DbResult<Known> {
+pub(super) fn load(db: &Db<'_>, tenant: TenantId, id: DocumentId) -> DbResult<Known> {
     let mut statement = db.conn.prepare_cached(
         "SELECT d.collection_id, d.source, d.item_key, d.uri, d.title, d.media_type, d.tags, d.acl_id,
                 d.modified_at, d.deleted_at IS NOT NULL, d.version, v.blob, v.fingerprint, d.changed_seq
@@ -362,7 +360,7 @@ fn free_id(db: &Db<'_>, tenant: TenantId, new: &PublishVersion) -> DbResult<Docu
 }
 
 /// Takes the tenant's next position for a change of this document and records it.
-fn next_seq(db: &Db<'_>, tenant: TenantId, document: DocumentId) -> DbResult<Seq> {
+pub(super) fn next_seq(db: &Db<'_>, tenant: TenantId, document: DocumentId) -> DbResult<Seq> {
     let seq: i64 = db
         .conn
         .prepare_cached(
@@ -457,7 +455,12 @@ fn add_version(
 }
 
 /// The current version and its chunks live no longer. One that was ended by a deletion keeps that position.
-fn end_version(db: &Db<'_>, tenant: TenantId, document: DocumentId, seq: Seq) -> DbResult<()> {
+pub(super) fn end_version(
+    db: &Db<'_>,
+    tenant: TenantId,
+    document: DocumentId,
+    seq: Seq,
+) -> DbResult<()> {
     db.conn
         .prepare_cached(
             "UPDATE versions SET live_to = ?3
@@ -472,7 +475,12 @@ fn end_version(db: &Db<'_>, tenant: TenantId, document: DocumentId, seq: Seq) ->
 }
 
 /// The last version of a document that was deleted lives again, with the chunk numbers that it had.
-fn revive(db: &Db<'_>, tenant: TenantId, document: DocumentId, seq: Seq) -> DbResult<()> {
+pub(super) fn revive(
+    db: &Db<'_>,
+    tenant: TenantId,
+    document: DocumentId,
+    seq: Seq,
+) -> DbResult<()> {
     let seq = to_sql(seq.0, "the position")?;
     db.conn
         .prepare_cached(
@@ -485,170 +493,4 @@ fn revive(db: &Db<'_>, tenant: TenantId, document: DocumentId, seq: Seq) -> DbRe
         .prepare_cached("UPDATE tenants SET restored_seq = ?2 WHERE tenant_id = ?1")?
         .execute((tenant.0, seq))?;
     Ok(())
-}
-
-/// The document where the scope may read it; `NotFound` where it may not or there is none.
-fn load_permitted(db: &Db<'_>, scope: &Scope, id: DocumentId) -> DbResult<Known> {
-    let known = load(db, scope.tenant(), id)?;
-    if !scope.permits(&db.stored_acl(known.acl_id)?) {
-        return Err(not_found("document", id));
-    }
-    Ok(known)
-}
-
-pub(super) fn set_metadata(
-    db: &Db<'_>,
-    scope: &Scope,
-    document: DocumentId,
-    tags: Option<&BTreeSet<String>>,
-    access: Option<&AccessList>,
-) -> DbResult<Seq> {
-    let known = load_permitted(db, scope, document)?;
-    let tenant = scope.tenant();
-    let new_tags = tags.map(|tags| json(tags, "the tags")).transpose()?;
-    let new_tags = new_tags.unwrap_or_else(|| known.tags.clone());
-    let new_acl = access
-        .map(|access| db.intern_acl(tenant, access))
-        .transpose()?;
-    let new_acl = new_acl.unwrap_or(known.acl_id);
-    if new_tags == known.tags && new_acl == known.acl_id {
-        return Ok(Seq(known.changed_seq));
-    }
-    let seq = next_seq(db, tenant, document)?;
-    db.conn
-        .prepare_cached(
-            "UPDATE documents SET tags = ?3, acl_id = ?4, changed_seq = ?5
-             WHERE tenant_id = ?1 AND document_id = ?2",
-        )?
-        .execute((
-            tenant.0,
-            id_to_sql(document.0),
-            &new_tags,
-            new_acl,
-            to_sql(seq.0, "the position")?,
-        ))?;
-    Ok(seq)
-}
-
-pub(super) fn move_document(
-    db: &Db<'_>,
-    system: SystemScope,
-    document: DocumentId,
-    key: &str,
-    uri: &str,
-) -> DbResult<Seq> {
-    let tenant = system.tenant;
-    let known = load(db, tenant, document)?;
-    if key.is_empty() {
-        return Err(invalid("a document needs a path or an external id"));
-    }
-    if known.key == key && known.uri == uri {
-        return Ok(Seq(known.changed_seq));
-    }
-    let there = living_at(db, tenant, known.collection_id, &known.source, key)?;
-    if !known.is_deleted && there.is_some_and(|id| id != document) {
-        return Err(taken(key));
-    }
-    let seq = next_seq(db, tenant, document)?;
-    db.conn
-        .prepare_cached(
-            "UPDATE documents SET item_key = ?3, uri = ?4, changed_seq = ?5
-             WHERE tenant_id = ?1 AND document_id = ?2",
-        )?
-        .execute((
-            tenant.0,
-            id_to_sql(document.0),
-            key,
-            uri,
-            to_sql(seq.0, "the position")?,
-        ))?;
-    Ok(seq)
-}
-
-pub(super) fn delete_documents(
-    db: &Db<'_>,
-    scope: &Scope,
-    documents: &[DocumentId],
-) -> DbResult<Seq> {
-    let tenant = scope.tenant();
-    let mut last = None;
-    for document in documents {
-        let known = load_permitted(db, scope, *document)?;
-        let seq = if known.is_deleted {
-            Seq(known.changed_seq)
-        } else {
-            let seq = next_seq(db, tenant, *document)?;
-            end_version(db, tenant, *document, seq)?;
-            db.conn
-                .prepare_cached(
-                    "UPDATE documents SET deleted_at = ?3, changed_seq = ?4
-                     WHERE tenant_id = ?1 AND document_id = ?2",
-                )?
-                .execute((
-                    tenant.0,
-                    id_to_sql(document.0),
-                    db.now.0,
-                    to_sql(seq.0, "the position")?,
-                ))?;
-            seq
-        };
-        last = last.max(Some(seq));
-    }
-    last.map_or_else(|| db.head(tenant), Ok)
-}
-
-pub(super) fn restore_document(db: &Db<'_>, scope: &Scope, document: DocumentId) -> DbResult<Seq> {
-    let tenant = scope.tenant();
-    let known = load_permitted(db, scope, document)?;
-    if !known.is_deleted {
-        return Ok(Seq(known.changed_seq));
-    }
-    if living_at(db, tenant, known.collection_id, &known.source, &known.key)?.is_some() {
-        return Err(taken(&known.key));
-    }
-    let seq = next_seq(db, tenant, document)?;
-    db.conn
-        .prepare_cached(
-            "UPDATE documents SET deleted_at = NULL, changed_seq = ?3
-             WHERE tenant_id = ?1 AND document_id = ?2",
-        )?
-        .execute((
-            tenant.0,
-            id_to_sql(document.0),
-            to_sql(seq.0, "the position")?,
-        ))?;
-    revive(db, tenant, document, seq)?;
-    Ok(seq)
-}
-
-/// Change records for the documents that these living chunks belong to.
-pub(super) fn touch_documents(
-    db: &Db<'_>,
-    system: SystemScope,
-    chunks: impl Iterator<Item = u32>,
-) -> DbResult<Seq> {
-    let tenant = system.tenant;
-    let mut document_of = db.conn.prepare_cached(
-        "SELECT c.document_id FROM chunks c
-         JOIN documents d
-           ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id AND d.version = c.version
-         WHERE c.tenant_id = ?1 AND c.chunk_no = ?2 AND d.deleted_at IS NULL",
-    )?;
-    let mut documents = BTreeSet::new();
-    for chunk_no in chunks {
-        let id: Option<i64> = document_of
-            .query_row((tenant.0, chunk_no), |row| row.get(0))
-            .optional()?;
-        documents.extend(id);
-    }
-    let mut last = db.head(tenant)?;
-    for id in documents {
-        last = next_seq(db, tenant, DocumentId(id_from_sql(id)))?;
-        db.conn
-            .prepare_cached(
-                "UPDATE documents SET changed_seq = ?3 WHERE tenant_id = ?1 AND document_id = ?2",
-            )?
-            .execute((tenant.0, id, to_sql(last.0, "the position")?))?;
-    }
-    Ok(last)
 }
