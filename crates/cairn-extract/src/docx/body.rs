@@ -77,6 +77,7 @@ pub(super) fn read(xml: &str) -> Part {
                 }
             }
             Ok(Event::Eof) => break,
+            Ok(_) if state.part.error.is_some() => break,
             Ok(_) => {}
             Err(error) => {
                 state.part.error = Some(error.to_string());
@@ -127,6 +128,8 @@ enum Merge {
     Continue,
 }
 
+/// Paragraphs and tables read of one part. Bounds memory.
+const MAX_ITEMS: usize = 1_000_000;
 /// Widest table that is believed.
 const MAX_GRID: usize = 500;
 
@@ -293,7 +296,13 @@ impl State {
             })) => add_plain(&mut cell.text, item),
             Some(Frame::Note { text, .. }) => add_plain(text, item),
             // Between the cells of a table no text may stand.
-            Some(Frame::Table(_)) | None => self.part.items.push(item),
+            Some(Frame::Table(_)) | None if self.part.items.len() < MAX_ITEMS => {
+                self.part.items.push(item);
+            }
+            Some(Frame::Table(_)) | None => {
+                let reason = || format!("more than {MAX_ITEMS} paragraphs");
+                self.part.error.get_or_insert_with(reason);
+            }
         }
     }
 }

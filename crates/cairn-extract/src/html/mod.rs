@@ -4,6 +4,7 @@
 //! `<article>` holds most of the text, only that is read. What is left out counts as seen, not as kept.
 //! All walks are loops, not recursion: nesting depth costs no stack.
 
+mod depth;
 mod table;
 mod walk;
 
@@ -31,7 +32,7 @@ pub(crate) fn read(bytes: &[u8], builder: &mut Builder) {
         None => decode(bytes),
     };
     decoded.note(builder);
-    let document = Html::parse_document(&decoded.text);
+    let document = Html::parse_document(&depth::limit(&decoded.text));
     builder.title = title(&document);
     let Some(body) = find(&document, |tag| tag.name() == "body") else {
         return;
@@ -54,7 +55,7 @@ pub(crate) fn read(bytes: &[u8], builder: &mut Builder) {
 
 /// Reads a piece of HTML inside another format.
 pub(crate) fn read_fragment(text: &str, builder: &mut Builder) {
-    let document = Html::parse_fragment(text);
+    let document = Html::parse_fragment(&depth::limit(text));
     walk::walk(document.root_element(), builder);
 }
 
@@ -252,7 +253,7 @@ mod tests {
     fn depth_costs_no_stack() {
         let deep = format!(
             "{}x{}",
-            "<b><span>".repeat(3_000),
+            "<div><span>".repeat(50_000),
             "<table><tr><td>".repeat(60)
         );
         assert_eq!(shape(&deep), [(ElementKind::Paragraph, 0, "x".to_owned())]);

@@ -8,7 +8,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cairn_extract::{ExtractError, ExtractOptions, WorkerCommand, WorkerLimits, WorkerPool, extract, worker};
+use cairn_extract::{
+    ExtractError, ExtractOptions, WorkerCommand, WorkerLimits, WorkerPool, extract, worker,
+};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -19,17 +21,35 @@ fn main() {
         return;
     }
     let tests: [(&str, fn()); 11] = [
-        ("documents_are_read_and_workers_reused", documents_are_read_and_workers_reused),
-        ("a_spinning_parser_is_killed_at_the_deadline", a_spinning_parser_is_killed_at_the_deadline),
+        (
+            "documents_are_read_and_workers_reused",
+            documents_are_read_and_workers_reused,
+        ),
+        (
+            "a_spinning_parser_is_killed_at_the_deadline",
+            a_spinning_parser_is_killed_at_the_deadline,
+        ),
         ("memory_is_limited", memory_is_limited),
         ("a_crash_fails_one_document", a_crash_fails_one_document),
-        ("a_panic_fails_one_document_and_keeps_the_worker", a_panic_fails_one_document_and_keeps_the_worker),
+        (
+            "a_panic_fails_one_document_and_keeps_the_worker",
+            a_panic_fails_one_document_and_keeps_the_worker,
+        ),
         ("garbage_is_no_answer", garbage_is_no_answer),
         ("output_is_capped", output_is_capped),
         ("input_is_capped", input_is_capped),
-        ("workers_are_replaced_after_their_files", workers_are_replaced_after_their_files),
-        ("many_threads_share_few_workers", many_threads_share_few_workers),
-        ("programs_that_are_no_workers_are_unavailable", programs_that_are_no_workers_are_unavailable),
+        (
+            "workers_are_replaced_after_their_files",
+            workers_are_replaced_after_their_files,
+        ),
+        (
+            "many_threads_share_few_workers",
+            many_threads_share_few_workers,
+        ),
+        (
+            "programs_that_are_no_workers_are_unavailable",
+            programs_that_are_no_workers_are_unavailable,
+        ),
     ];
     // `cargo test NAME` passes the name here; options of the harness mean nothing.
     let filter = args.iter().find(|arg| !arg.starts_with('-'));
@@ -129,7 +149,10 @@ fn pid(pool: &WorkerPool) -> String {
 }
 
 fn text(pool: &WorkerPool) -> String {
-    pool.extract("a.md", b"# Hello\n\nworld").unwrap().render().text
+    pool.extract("a.md", b"# Hello\n\nworld")
+        .unwrap()
+        .render()
+        .text
 }
 
 fn documents_are_read_and_workers_reused() {
@@ -137,18 +160,33 @@ fn documents_are_read_and_workers_reused() {
     let first = pid(&pool);
     assert_eq!(text(&pool), "Hello\n\nworld");
     assert_eq!(pid(&pool), first);
-    assert_eq!(pool.extract("environment", b"x").unwrap().title.as_deref(), Some("0"));
+    assert_eq!(
+        pool.extract("environment", b"x").unwrap().title.as_deref(),
+        Some("0")
+    );
     let error = pool.extract("a.pdf", b"").unwrap_err();
     assert!(matches!(error, ExtractError::Empty { .. }), "{error}");
-    assert_eq!(pool.extract("stderr", b"still fine").unwrap().render().text, "still fine");
+    assert_eq!(
+        pool.extract("stderr", b"still fine").unwrap().render().text,
+        "still fine"
+    );
     assert_eq!(pid(&pool), first);
 }
 
 fn a_spinning_parser_is_killed_at_the_deadline() {
     let deadline = Duration::from_secs(3);
-    let pool = pool("normal", WorkerLimits { deadline, ..limits() });
+    let pool = pool(
+        "normal",
+        WorkerLimits {
+            deadline,
+            ..limits()
+        },
+    );
     let first = pid(&pool);
-    assert_eq!(pool.extract("spin", b"x").unwrap_err(), ExtractError::TimedOut { limit_ms: 3000 });
+    assert_eq!(
+        pool.extract("spin", b"x").unwrap_err(),
+        ExtractError::TimedOut { limit_ms: 3000 }
+    );
     assert_ne!(pid(&pool), first);
     // Killed and reaped: no process of that id is left, not even a dead one.
     if cfg!(target_os = "linux") {
@@ -158,9 +196,20 @@ fn a_spinning_parser_is_killed_at_the_deadline() {
 
 fn memory_is_limited() {
     let memory_bytes = 300 << 20;
-    let pool = pool("normal", WorkerLimits { memory_bytes, ..limits() });
+    let pool = pool(
+        "normal",
+        WorkerLimits {
+            memory_bytes,
+            ..limits()
+        },
+    );
     let error = pool.extract("grow", b"x").unwrap_err();
-    assert_eq!(error, ExtractError::OutOfMemory { limit_bytes: memory_bytes });
+    assert_eq!(
+        error,
+        ExtractError::OutOfMemory {
+            limit_bytes: memory_bytes
+        }
+    );
     assert_eq!(text(&pool), "Hello\n\nworld");
 }
 
@@ -168,7 +217,12 @@ fn a_crash_fails_one_document() {
     let pool = pool("normal", limits());
     let first = pid(&pool);
     let error = pool.extract("abort", b"x").unwrap_err();
-    assert_eq!(error, ExtractError::Crashed { reason: "ended by signal 6".into() });
+    assert_eq!(
+        error,
+        ExtractError::Crashed {
+            reason: "ended by signal 6".into()
+        }
+    );
     assert_ne!(pid(&pool), first);
     assert_eq!(text(&pool), "Hello\n\nworld");
 }
@@ -177,40 +231,80 @@ fn a_panic_fails_one_document_and_keeps_the_worker() {
     let pool = pool("normal", limits());
     let first = pid(&pool);
     let error = pool.extract("panic", b"x").unwrap_err();
-    assert_eq!(error, ExtractError::Crashed { reason: "a parser's bug".into() });
+    assert_eq!(
+        error,
+        ExtractError::Crashed {
+            reason: "a parser's bug".into()
+        }
+    );
     assert_eq!(pid(&pool), first);
 }
 
 fn garbage_is_no_answer() {
-    let error = pool("garbage", limits()).extract("a.txt", b"x").unwrap_err();
-    assert!(matches!(error, ExtractError::WorkerUnavailable { .. }), "{error}");
+    let error = pool("garbage", limits())
+        .extract("a.txt", b"x")
+        .unwrap_err();
+    assert!(
+        matches!(error, ExtractError::WorkerUnavailable { .. }),
+        "{error}"
+    );
     let error = pool("liar", limits()).extract("a.txt", b"x").unwrap_err();
     assert!(matches!(error, ExtractError::Crashed { .. }), "{error}");
 }
 
 fn output_is_capped() {
-    let pool = pool("normal", WorkerLimits { max_output_bytes: 1000, ..limits() });
+    let pool = pool(
+        "normal",
+        WorkerLimits {
+            max_output_bytes: 1000,
+            ..limits()
+        },
+    );
     let first = pid(&pool);
     let error = pool.extract("a.txt", &[b'x'; 2000]).unwrap_err();
-    assert!(matches!(error, ExtractError::TooLarge { limit: 1000, .. }), "{error}");
+    assert!(
+        matches!(error, ExtractError::TooLarge { limit: 1000, .. }),
+        "{error}"
+    );
     assert_eq!(pid(&pool), first);
 }
 
 fn input_is_capped() {
-    let pool = pool("normal", WorkerLimits { max_input_bytes: 10, ..limits() });
+    let pool = pool(
+        "normal",
+        WorkerLimits {
+            max_input_bytes: 10,
+            ..limits()
+        },
+    );
     let error = pool.extract("a.txt", b"eleven byte").unwrap_err();
-    assert!(matches!(error, ExtractError::TooLarge { limit: 10, .. }), "{error}");
+    assert!(
+        matches!(error, ExtractError::TooLarge { limit: 10, .. }),
+        "{error}"
+    );
 }
 
 fn workers_are_replaced_after_their_files() {
-    let pool = pool("normal", WorkerLimits { files_per_worker: 2, ..limits() });
+    let pool = pool(
+        "normal",
+        WorkerLimits {
+            files_per_worker: 2,
+            ..limits()
+        },
+    );
     let pids = [pid(&pool), pid(&pool), pid(&pool)];
     assert_eq!(pids[0], pids[1]);
     assert_ne!(pids[1], pids[2]);
 }
 
 fn many_threads_share_few_workers() {
-    let pool = Arc::new(pool("normal", WorkerLimits { n_workers: 2, ..limits() }));
+    let pool = Arc::new(pool(
+        "normal",
+        WorkerLimits {
+            n_workers: 2,
+            ..limits()
+        },
+    ));
     let threads: Vec<_> = (0..8)
         .map(|n| {
             let pool = Arc::clone(&pool);
@@ -223,8 +317,10 @@ fn many_threads_share_few_workers() {
             })
         })
         .collect();
-    let pids: std::collections::BTreeSet<String> =
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let pids: std::collections::BTreeSet<String> = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .collect();
     assert!(pids.len() <= 3, "{pids:?}");
 }
 
@@ -233,9 +329,19 @@ fn programs_that_are_no_workers_are_unavailable() {
         program: "/nonexistent/worker".into(),
         args: Vec::new(),
     };
-    let short = WorkerLimits { deadline: Duration::from_millis(300), ..limits() };
-    for pool in [WorkerPool::new(missing, limits()), pool("silent", short), pool("other", limits())] {
+    let short = WorkerLimits {
+        deadline: Duration::from_millis(300),
+        ..limits()
+    };
+    for pool in [
+        WorkerPool::new(missing, limits()),
+        pool("silent", short),
+        pool("other", limits()),
+    ] {
         let error = pool.extract("a.txt", b"x").unwrap_err();
-        assert!(matches!(error, ExtractError::WorkerUnavailable { .. }), "{error}");
+        assert!(
+            matches!(error, ExtractError::WorkerUnavailable { .. }),
+            "{error}"
+        );
     }
 }
