@@ -4,6 +4,7 @@
 //! what the other side writes never becomes part of an error text.
 
 mod chat;
+mod download;
 mod error;
 mod openai;
 mod secret;
@@ -14,6 +15,7 @@ pub use chat::{
     ChatDelta, ChatMessage, ChatProvider, ChatRequest, ChatRole, Completion, FinishReason, Usage,
     collect,
 };
+pub use download::download_client;
 pub use error::ChatError;
 pub use openai::{OpenAiCompatible, OpenAiOptions};
 pub use secret::Secret;

@@ -176,8 +176,8 @@ fn reciprocal_ranks(fused: &mut [Fused], k: f32) {
             .filter_map(|(at, candidate)| Some((score_of(candidate)?, candidate.chunk_no.0, at)))
             .collect();
         ranked.sort_by(|a, b| by_score((a.0, a.1), (b.0, b.1)));
-        for (rank, (_, _, at)) in (1_u16..).zip(ranked) {
-            fused[at].score += 1.0 / (k.max(0.0) + f32::from(rank));
+        for (before, (_, _, at)) in ranked.into_iter().enumerate() {
+            fused[at].score += 1.0 / (k.max(0.0) + 1.0 + before as f32);
         }
     }
 }

@@ -322,11 +322,21 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 fn build_client(base_url: &Url, first_token_timeout: Duration) -> Result<Client, ChatError> {
+    client_builder(base_url, connect_timeout(first_token_timeout))
+        .redirect(redirect::Policy::none())
+        .build()
+        .map_err(|error| ChatError::Settings {
+            setting: "base_url",
+            reason: format!("no HTTP client can be made for it: {error}"),
+        })
+}
+
+/// What every client of Cairn has in common.
+pub(crate) fn client_builder(base_url: &Url, connect_timeout: Duration) -> reqwest::ClientBuilder {
     // Fails when another part of the process was first, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(connect_timeout(first_token_timeout))
+        .connect_timeout(connect_timeout)
         .user_agent(concat!("cairn/", env!("CARGO_PKG_VERSION")));
     if is_loopback(base_url) {
         builder = builder.no_proxy();
@@ -336,10 +346,7 @@ fn build_client(base_url: &Url, first_token_timeout: Duration) -> Result<Client,
         // reach a local server.
         builder = builder.tls_certs_only([]);
     }
-    builder.build().map_err(|error| ChatError::Settings {
-        setting: "base_url",
-        reason: format!("no HTTP client can be made for it: {error}"),
-    })
+    builder
 }
 
 #[cfg(test)]

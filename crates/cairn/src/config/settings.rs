@@ -1,0 +1,90 @@
+//! Settings with their types, made from checked values.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::load::Effective;
+
+/// What the rest of the binary reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) listen: String,
+    pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) max_upload_bytes: u64,
+    pub(crate) heartbeat: Duration,
+    pub(crate) max_concurrent_requests: usize,
+    pub(crate) request_timeout: Duration,
+    pub(crate) n_workers: usize,
+    pub(crate) max_file_bytes: u64,
+    pub(crate) deadline: Duration,
+    pub(crate) worker_memory_bytes: u64,
+    pub(crate) chunk_tokens: usize,
+    pub(crate) overlap_tokens: usize,
+    pub(crate) pdfium: Option<PathBuf>,
+    pub(crate) model: Option<String>,
+    pub(crate) model_threads: usize,
+    pub(crate) kernel: String,
+    pub(crate) llm_base_url: Option<String>,
+    pub(crate) llm_api_key: Option<String>,
+    pub(crate) llm_model: Option<String>,
+    pub(crate) llm_first_token: Duration,
+    pub(crate) llm_total: Duration,
+    pub(crate) log_level: String,
+    pub(crate) log_level_is_default: bool,
+    pub(crate) log_json: bool,
+    pub(crate) log_file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Types for checked values; `home_data_dir` is used where no folder was named.
+    pub(crate) fn new(effective: &Effective, home_data_dir: PathBuf) -> Self {
+        let text = |path: &str| {
+            effective
+                .values
+                .get(path)
+                .map_or("", |(value, _)| value.as_str())
+        };
+        let some = |path: &str| Some(text(path).to_owned()).filter(|value| !value.is_empty());
+        // `load` has checked every number against its bounds; the fallback is never taken.
+        let number = |path: &str| text(path).parse::<u64>().unwrap_or_default();
+        let count = |path: &str| usize::try_from(number(path)).unwrap_or(usize::MAX);
+        let seconds = |path: &str| Duration::from_secs(number(path));
+        Self {
+            data_dir: some("data.dir").map_or(home_data_dir, PathBuf::from),
+            listen: text("server.listen").to_owned(),
+            allowed_hosts: text("server.allowed_hosts")
+                .split(',')
+                .map(str::trim)
+                .filter(|host| !host.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            max_upload_bytes: number("server.max_upload_bytes"),
+            heartbeat: seconds("server.heartbeat_seconds"),
+            max_concurrent_requests: count("server.max_concurrent_requests"),
+            request_timeout: seconds("server.request_timeout_seconds"),
+            n_workers: count("ingest.workers"),
+            max_file_bytes: number("ingest.max_file_bytes"),
+            deadline: seconds("ingest.deadline_seconds"),
+            worker_memory_bytes: number("ingest.worker_memory_bytes"),
+            chunk_tokens: count("ingest.chunk_tokens"),
+            overlap_tokens: count("ingest.overlap_tokens"),
+            pdfium: some("extract.pdfium").map(PathBuf::from),
+            model: some("models.default"),
+            model_threads: count("models.threads"),
+            kernel: text("models.kernel").to_owned(),
+            llm_base_url: some("llm.base_url"),
+            llm_api_key: some("llm.api_key"),
+            llm_model: some("llm.model"),
+            llm_first_token: seconds("llm.first_token_seconds"),
+            llm_total: seconds("llm.total_seconds"),
+            log_level: text("log.level").to_owned(),
+            log_level_is_default: effective
+                .values
+                .get("log.level")
+                .is_none_or(|(_, origin)| *origin == super::Origin::Default),
+            log_json: text("log.format") == "json",
+            log_file: some("log.file").map(PathBuf::from),
+        }
+    }
+}

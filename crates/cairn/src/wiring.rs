@@ -1,0 +1,225 @@
+//! Opens a data directory and joins the concrete parts: the only place where they are chosen.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use cairn_extract::{WorkerCommand, WorkerLimits, WorkerPool, find_pdfium};
+use cairn_ingest::{ChunkOptions, Pipeline, PipelineOptions};
+use cairn_llm::{ChatProvider, LlmSettings, Secret};
+use cairn_models::{LoadOptions, ModelError, ModelStore, NativeEmbedder};
+use cairn_server::{App, AppParts, ServerSettings};
+use cairn_store::{BlobLimits, BlobStore, DataDir, SqliteCatalog};
+use cairn_types::ports::{Catalog, Embedder};
+use cairn_types::{Clock, ErrorKind, SystemClock, SystemPurpose, SystemScope};
+
+use crate::config::Settings;
+use crate::failure::Failure;
+
+/// The tenant of the command line.
+const TENANT: &str = "default";
+
+/// An opened data directory. Its lock is held as long as this lives.
+pub(crate) struct Opened {
+    pub(crate) app: App,
+    pub(crate) dir: DataDir,
+}
+
+/// A data directory with its parts, before the search indexes are opened.
+pub(crate) struct Parts {
+    dir: DataDir,
+    parts: AppParts,
+}
+
+impl Parts {
+    /// The write path over these parts.
+    pub(crate) fn pipeline(&self) -> Pipeline {
+        let AppParts {
+            catalog,
+            blobs,
+            workers,
+            embedder,
+            tenant,
+            pipeline,
+            ..
+        } = &self.parts;
+        Pipeline::new(
+            catalog.clone(),
+            blobs.clone(),
+            workers.clone(),
+            embedder.clone(),
+            *tenant,
+            pipeline.clone(),
+        )
+    }
+
+    /// Opens the search indexes.
+    pub(crate) async fn into_app(self) -> Result<Opened, Failure> {
+        Ok(Opened {
+            app: App::new(self.parts).await?,
+            dir: self.dir,
+        })
+    }
+}
+
+/// Opens the data directory of the settings.
+pub(crate) async fn open(settings: &Settings, llm: &LlmSettings) -> Result<Opened, Failure> {
+    parts(settings, llm, None).await?.into_app().await
+}
+
+/// Opens all but the search indexes, with the models of `models` or those of the data directory.
+pub(crate) async fn parts(
+    settings: &Settings,
+    llm: &LlmSettings,
+    models: Option<ModelStore>,
+) -> Result<Parts, Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let dir = DataDir::open(&settings.data_dir, clock.as_ref())?;
+    let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(dir.catalog(), clock.clone())?);
+    let tenant = catalog.ensure_tenant(TENANT).await?;
+    catalog
+        .recover_jobs(SystemScope::new(tenant, SystemPurpose::Recovery))
+        .await?;
+    let limits = BlobLimits {
+        max_bytes: settings.max_file_bytes.max(settings.max_upload_bytes),
+    };
+    let blobs = Arc::new(BlobStore::open(dir.blobs(), limits)?);
+    let models = models.unwrap_or_else(|| ModelStore::open(dir.models()));
+    let load = load_options(settings)?;
+    let embedder = load_embedder(&models, settings, &load)?;
+    let parts = AppParts {
+        catalog,
+        blobs,
+        workers: Arc::new(workers(settings)?),
+        embedder,
+        models,
+        load,
+        chat: provider(llm)?,
+        clock,
+        tenant,
+        index_dir: dir.index(),
+        pipeline: pipeline_options(settings),
+        settings: server_settings(settings),
+    };
+    Ok(Parts { dir, parts })
+}
+
+fn load_options(settings: &Settings) -> Result<LoadOptions, Failure> {
+    Ok(LoadOptions {
+        threads: settings.model_threads,
+        precision: None,
+        kernel: settings.kernel.parse()?,
+    })
+}
+
+/// The configured model, or else the only one; `None` where none is installed.
+fn load_embedder(
+    models: &ModelStore,
+    settings: &Settings,
+    options: &LoadOptions,
+) -> Result<Option<Arc<dyn Embedder>>, Failure> {
+    let found = match &settings.model {
+        Some(name) => models.get(name),
+        None => models.default_model(),
+    };
+    let model = match found {
+        Ok(model) => model,
+        Err(ModelError::NotInstalled { .. }) if settings.model.is_none() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(Arc::new(NativeEmbedder::load(&model.dir, options)?)))
+}
+
+fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::new(
+            ErrorKind::Unavailable,
+            format!("this program's own file cannot be found: {error}"),
+        )
+    })?;
+    let mut args: Vec<OsString> = vec!["worker".into()];
+    if let Some(pdfium) = find_pdfium(settings.pdfium.as_deref()) {
+        args.extend(["--pdfium".into(), pdfium.into_os_string()]);
+    }
+    let limits = WorkerLimits {
+        n_workers: settings.n_workers,
+        deadline: settings.deadline,
+        memory_bytes: settings.worker_memory_bytes,
+        max_input_bytes: settings.max_file_bytes,
+        ..WorkerLimits::default()
+    };
+    Ok(WorkerPool::new(WorkerCommand { program, args }, limits))
+}
+
+fn provider(llm: &LlmSettings) -> Result<Option<Arc<dyn ChatProvider>>, Failure> {
+    Ok(cairn_llm::provider_from_settings(llm)?)
+}
+
+/// The language model of the settings: our own keys first, then the names that people already have.
+pub(crate) fn llm_settings(
+    settings: &Settings,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> LlmSettings {
+    let mut llm = LlmSettings::from_known_variables(lookup);
+    if let Some(base_url) = &settings.llm_base_url
+        && llm.base_url.as_ref() != Some(base_url)
+    {
+        // A key in the environment belongs to the address there, not to another one.
+        llm = LlmSettings {
+            base_url: Some(base_url.clone()),
+            ..LlmSettings::default()
+        };
+    }
+    if let Some(key) = &settings.llm_api_key {
+        llm.api_key = Some(Secret::new(key));
+    }
+    if settings.llm_model.is_some() {
+        llm.model.clone_from(&settings.llm_model);
+    }
+    llm.first_token_timeout = Some(settings.llm_first_token);
+    llm.total_timeout = Some(settings.llm_total);
+    llm
+}
+
+fn pipeline_options(settings: &Settings) -> PipelineOptions {
+    PipelineOptions {
+        chunk: ChunkOptions {
+            max_tokens: settings.chunk_tokens,
+            overlap_tokens: settings.overlap_tokens.min(settings.chunk_tokens / 2),
+            ..ChunkOptions::default()
+        },
+        n_parsers: settings.n_workers,
+        max_file_bytes: settings.max_file_bytes,
+        ..PipelineOptions::default()
+    }
+}
+
+fn server_settings(settings: &Settings) -> ServerSettings {
+    ServerSettings {
+        max_upload_bytes: settings.max_upload_bytes,
+        heartbeat: settings.heartbeat,
+        allowed_hosts: settings.allowed_hosts.clone(),
+        max_concurrent_requests: settings.max_concurrent_requests,
+        request_timeout: settings.request_timeout,
+        ..ServerSettings::default()
+    }
+}
+
+/// Where data goes when nobody says: the XDG data folder.
+pub(crate) fn default_data_dir(
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Option<std::path::PathBuf> {
+    let absolute = |value: Option<String>| {
+        value
+            .map(std::path::PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base = absolute(lookup("XDG_DATA_HOME"))
+        .or_else(|| absolute(lookup("HOME")).map(|home| home.join(".local/share")))?;
+    Some(base.join("cairn"))
+}
+
+/// The socket of a server on this data directory.
+pub(crate) fn socket(data_dir: &Path) -> std::path::PathBuf {
+    data_dir.join("cairn.sock")
+}
