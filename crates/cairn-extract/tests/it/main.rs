@@ -1,0 +1,4 @@
+//! Whole documents through the public interface.
+
+mod bombs;
+mod pdf;

@@ -1,0 +1,297 @@
+//! PDF files written by hand, through the real library.
+//!
+//! Needs `CAIRN_TEST_PDFIUM`, the path of the pdfium library.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use cairn_extract::{ExtractError, ExtractOptions, extract, find_pdfium};
+use cairn_types::{ElementKind, Extracted, HasKind as _};
+
+/// The library, or `None` where it is not there and need not be.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests that need a real counterpart find it by variables"
+)]
+fn options() -> Option<ExtractOptions> {
+    if let Some(path) = std::env::var_os("CAIRN_TEST_PDFIUM").map(PathBuf::from) {
+        let pdfium = find_pdfium(Some(&path));
+        assert!(pdfium.is_some(), "CAIRN_TEST_PDFIUM names no library");
+        return Some(ExtractOptions {
+            pdfium,
+            ..ExtractOptions::default()
+        });
+    }
+    assert!(
+        std::env::var_os("CAIRN_TEST_REQUIRE").is_none_or(|value| value != "1"),
+        "CAIRN_TEST_PDFIUM is not set"
+    );
+    println!("SKIP needs the pdfium library: set CAIRN_TEST_PDFIUM");
+    None
+}
+
+/// Pages of 600 × 800 points with these contents, in Helvetica (`/F1`) and bold (`/F2`).
+fn pdf(pages: &[String], page_extra: &str, trailer_extra: &str) -> Vec<u8> {
+    let mut objects = vec![
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        String::new(),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+            .to_owned(),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>"
+            .to_owned(),
+    ];
+    let mut kids = String::new();
+    for content in pages {
+        let number = objects.len() + 1;
+        let _ = write!(kids, "{number} 0 R ");
+        objects.push(format!(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 600 800] {page_extra} /Contents {} 0 R /Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> >>",
+            number + 1
+        ));
+        objects.push(format!(
+            "<< /Length {} >>\nstream\n{content}\nendstream",
+            content.len()
+        ));
+    }
+    objects[1] = format!("<< /Type /Pages /Kids [{kids}] /Count {} >>", pages.len());
+    let mut out = "%PDF-1.4\n".to_owned();
+    let mut offsets = Vec::new();
+    for (idx, object) in objects.iter().enumerate() {
+        offsets.push(out.len());
+        let _ = write!(out, "{} 0 obj\n{object}\nendobj\n", idx + 1);
+    }
+    let xref = out.len();
+    let _ = write!(out, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    for offset in offsets {
+        let _ = write!(out, "{offset:010} 00000 n \n");
+    }
+    let _ = write!(
+        out,
+        "trailer\n<< /Size {} /Root 1 0 R {trailer_extra} >>\nstartxref\n{xref}\n%%EOF\n",
+        objects.len() + 1
+    );
+    out.into_bytes()
+}
+
+/// One line of text at a place.
+fn at(x: u32, y: u32, size: u32, text: &str) -> String {
+    format!("BT /F1 {size} Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET\n")
+}
+
+fn shape(extracted: &Extracted) -> Vec<(ElementKind, u8, &str)> {
+    extracted
+        .elements
+        .iter()
+        .map(|e| (e.kind, e.level, e.text.as_str()))
+        .collect()
+}
+
+#[test]
+fn without_the_library_it_says_so() {
+    let error = extract(
+        "a.pdf",
+        &pdf(&[at(50, 700, 10, "x")], "", ""),
+        &ExtractOptions::default(),
+    )
+    .unwrap_err();
+    assert!(matches!(error, ExtractError::Unsupported { .. }), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("pdfium")));
+}
+
+#[test]
+fn pages_paragraphs_and_boxes() {
+    let Some(options) = options() else { return };
+    let first = [
+        at(50, 740, 20, "A title in large letters"),
+        at(50, 700, 10, "The first paragraph has a word that is bro-"),
+        at(
+            50,
+            688,
+            10,
+            "ken at the end of its first line, and ends here.",
+        ),
+        at(50, 650, 10, "\\225 one"),
+        at(50, 638, 10, "\\225 two"),
+    ]
+    .concat();
+    let bytes = pdf(
+        &[first, String::new(), at(50, 700, 10, "Third page.")],
+        "",
+        "",
+    );
+    let extracted = extract("a.txt", &bytes, &options).unwrap();
+    assert_eq!(
+        shape(&extracted),
+        [
+            (ElementKind::Heading, 1, "A title in large letters"),
+            (
+                ElementKind::Paragraph,
+                0,
+                "The first paragraph has a word that is broken at the end of its first line, and ends here."
+            ),
+            (ElementKind::ListItem, 1, "• one"),
+            (ElementKind::ListItem, 1, "• two"),
+            (ElementKind::Paragraph, 0, "Third page."),
+        ]
+    );
+    assert_eq!(extracted.report.pages, Some(3));
+    assert_eq!(extracted.elements[4].page, Some(3));
+    assert_eq!(extracted.report.warnings.len(), 1);
+    assert_eq!(extracted.report.warnings[0].page, Some(2));
+    assert_eq!(
+        extracted.report.warnings[0].reason,
+        "page 2 has no text layer (scanned?)"
+    );
+    let bbox = extracted.elements[0].bbox.unwrap();
+    assert!(
+        (bbox.x0 - 50.0).abs() < 3.0 && bbox.y0 > 40.0 && bbox.y1 < 70.0,
+        "{bbox:?}"
+    );
+}
+
+#[test]
+fn columns_drawn_across_are_read_down() {
+    let Some(options) = options() else { return };
+    let mut content = at(150, 760, 18, "Over both columns");
+    for line in 0..12u32 {
+        let y = 700 - line * 14;
+        content += &at(50, y, 10, &format!("left column, line number {line} of it"));
+        content += &at(
+            320,
+            y,
+            10,
+            &format!("right column, line number {line} of it"),
+        );
+    }
+    let text = extract("a.pdf", &pdf(&[content], "", ""), &options)
+        .unwrap()
+        .render()
+        .text;
+    let place = |what: &str| {
+        text.find(what)
+            .unwrap_or_else(|| panic!("{what} in {text}"))
+    };
+    assert!(place("Over both") < place("left column, line number 0"));
+    assert!(place("left column, line number 11") < place("right column, line number 0"));
+}
+
+#[test]
+fn aligned_cells_are_a_table() {
+    let Some(options) = options() else { return };
+    let mut content = at(50, 740, 10, "Some words before the table.");
+    for (row, cells) in [
+        ["Name", "Count", "Price"],
+        ["Bolt", "12", "0.10"],
+        ["Nut", "7", "0.05"],
+        ["Gear", "1", "9.99"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        for (column, cell) in cells.iter().enumerate() {
+            let (row, column) = (u32::try_from(row).unwrap(), u32::try_from(column).unwrap());
+            content += &at(50 + column * 150, 700 - row * 16, 10, cell);
+        }
+    }
+    let extracted = extract("a.pdf", &pdf(&[content], "", ""), &options).unwrap();
+    assert_eq!(
+        shape(&extracted)[1],
+        (
+            ElementKind::Table,
+            0,
+            "Name | Count | Price\nBolt | 12 | 0.10\nNut | 7 | 0.05\nGear | 1 | 9.99"
+        )
+    );
+    assert_eq!((extracted.report.tables, extracted.report.cells), (1, 12));
+}
+
+#[test]
+fn turned_text_is_read() {
+    let Some(options) = options() else { return };
+    // Upwards on a page that is shown turned, as scanners and landscape tables have it.
+    let content = "BT /F1 12 Tf 0 1 -1 0 100 100 Tm (turned words) Tj ET\nBT /F1 12 Tf 0 1 -1 0 120 100 Tm (second line) Tj ET";
+    let extracted = extract("a.pdf", &pdf(&[content.into()], "/Rotate 90", ""), &options).unwrap();
+    assert_eq!(extracted.render().text, "turned words second line");
+    let bbox = extracted.elements[0].bbox.unwrap();
+    assert!(
+        bbox.x1 - bbox.x0 < 50.0 && bbox.y1 - bbox.y0 > 50.0,
+        "{bbox:?}"
+    );
+    assert!(bbox.x0 > 80.0 && bbox.y1 < 705.0, "{bbox:?}");
+}
+
+#[test]
+fn running_headers_are_kept_once() {
+    let Some(options) = options() else { return };
+    let pages: Vec<String> = (1..=5)
+        .map(|n| {
+            at(50, 770, 9, "Annual report")
+                + &at(50, 400, 10, &format!("Text of page {n}."))
+                + &at(300, 30, 9, &n.to_string())
+        })
+        .collect();
+    let extracted = extract("a.pdf", &pdf(&pages, "", ""), &options).unwrap();
+    let text = extracted.render().text;
+    assert_eq!(text.matches("Annual report").count(), 1);
+    assert_eq!(text.matches("Text of page").count(), 5);
+    assert_eq!(
+        extracted.report.chars_seen - extracted.report.chars_kept,
+        4 * 12 + 5
+    );
+}
+
+#[test]
+fn what_cannot_be_read_says_why() {
+    let Some(options) = options() else { return };
+    let of = |bytes: &[u8]| extract("a.pdf", bytes, &options).unwrap_err();
+    let error = of(&pdf(&[String::new()], "", ""));
+    assert_eq!(
+        error.to_string(),
+        "document holds no text: page 1 has no text layer (scanned?)"
+    );
+    let key = "0".repeat(64);
+    let locked = format!(
+        "/Encrypt << /Filter /Standard /V 1 /R 2 /O <{key}> /U <{key}> /P -4 >> /ID [<00> <00>]"
+    );
+    assert_eq!(
+        of(&pdf(&[at(50, 700, 10, "x")], "", &locked)),
+        ExtractError::PasswordRequired
+    );
+    assert!(matches!(
+        of(b"%PDF-1.7\nnothing more"),
+        ExtractError::Malformed { .. }
+    ));
+}
+
+#[test]
+fn pages_over_the_limit_are_named() {
+    let Some(options) = options() else { return };
+    let options = ExtractOptions {
+        max_pages: 1,
+        ..options
+    };
+    let pages = [at(50, 700, 10, "One."), at(50, 700, 10, "Two.")];
+    let extracted = extract("a.pdf", &pdf(&pages, "", ""), &options).unwrap();
+    assert_eq!(extracted.render().text, "One.");
+    assert_eq!(
+        extracted.report.warnings[0].reason,
+        "only the first 1 pages were read, 1 were left out"
+    );
+}
+
+#[test]
+fn damaged_files_do_no_harm() {
+    let Some(options) = options() else { return };
+    let whole = pdf(
+        &[at(50, 700, 10, "Some text."), at(50, 700, 10, "More text.")],
+        "",
+        "",
+    );
+    for step in 0..150usize {
+        let mut bytes = whole.clone();
+        let at = step * 7919 % bytes.len();
+        bytes[at] = u8::try_from(step * 31 % 256).unwrap();
+        bytes.truncate(bytes.len() - step % 5 * 40);
+        let _ = extract("a.pdf", &bytes, &options);
+    }
+}
