@@ -1,15 +1,16 @@
 //! The language of a text, for the choice of its stemmer.
 //!
 //! Scripts of one language decide by themselves; for the others `whatlang` (trigrams) guesses, and its
-//! guess counts where it is confident: an unknown language costs the stemming of that text, a wrong one
+//! guess counts where it is confident: an unknown language is stemmed as English, a wrong one
 //! changes words that questions still find, since they are looked up in every language.
 
 use whatlang::{Lang, Script};
 
 /// Characters that are looked at; more do not change the guess.
 const MAX_CHARS: usize = 4000;
-/// Least confidence for short and long texts alike. A guess, to be measured.
-const MIN_CONFIDENCE: f64 = 0.5;
+/// Least confidence of a guess. Measured on 3,672 questions in six languages of Latin letters: of guesses
+/// between .3 and .4 87 % are right, between .4 and .5 95 %.
+const MIN_CONFIDENCE: f64 = 0.4;
 
 /// ISO 639-1 code of the language that most of `text` is in, where it can be told.
 #[must_use]

@@ -57,21 +57,19 @@ impl Tag {
     /// Words that are not stemmed.
     pub(crate) const PLAIN: Self = Self(0);
 
-    /// The tag of a word in a text of `lang`. Latin words in a text of another script are mostly English.
+    /// The tag of a word in a text of `lang`. Latin words in a text of another script, or of no known
+    /// language (tables, lists of names), are stemmed as English.
     pub(super) fn of_word(script: Script, lang: Option<&str>) -> Self {
-        let Some(lang) = lang.filter(|_| script != Script::Other) else {
-            return Self::PLAIN;
-        };
         let lang = match lang {
-            "nb" | "nn" => "no",
+            Some("nb" | "nn") => Some("no"),
             other => other,
         };
-        let own = LANGUAGES.iter().position(|language| language.code == lang);
+        let own = lang.and_then(|lang| LANGUAGES.iter().position(|known| known.code == lang));
         match own {
             Some(at) if LANGUAGES[at].script == script => Self(at as u8 + 1),
-            None if PLAIN_LATIN.contains(&lang) => Self::PLAIN,
-            _ if script == Script::Latin && !is_latin(own) => Self::ENGLISH,
-            _ => Self::PLAIN,
+            _ if script != Script::Latin || is_latin(own) => Self::PLAIN,
+            _ if lang.is_some_and(|lang| PLAIN_LATIN.contains(&lang)) => Self::PLAIN,
+            _ => Self::ENGLISH,
         }
     }
 
@@ -140,7 +138,8 @@ mod tests {
             (Script::Latin, Some("zh"), "en"),
             (Script::Latin, Some("ru"), "en"),
             (Script::Latin, Some("vi"), ""),
-            (Script::Latin, None, ""),
+            (Script::Latin, None, "en"),
+            (Script::Cyrillic, None, ""),
             (Script::Cyrillic, Some("ru"), "ru"),
             (Script::Cyrillic, Some("bg"), ""),
             (Script::Cyrillic, Some("en"), ""),

@@ -246,7 +246,7 @@ impl DenseSnapshot {
             .collect()
     }
 
-    /// Rows that can be among the best `k`, with upper bounds of their scores.
+    /// Rows that can be among the best `k`, with bounds of their scores.
     fn candidates(
         &self,
         kernel: Kernel,
@@ -254,8 +254,12 @@ impl DenseSnapshot {
         allowed: &RoaringBitmap,
         k: usize,
     ) -> Vec<Candidate> {
-        let mut candidates = Vec::new();
-        let mut lower_bounds = Vec::new();
+        let mut candidates = Candidates {
+            list: Vec::new(),
+            floor: f32::NEG_INFINITY,
+            k,
+            limit: k.saturating_mul(4).max(4096),
+        };
         let mut dots = Vec::new();
         for (at, part) in self.segments().iter().enumerate() {
             let selection = part.select(allowed);
@@ -267,21 +271,49 @@ impl DenseSnapshot {
             for (i, &dot) in dots.iter().enumerate() {
                 let row = chosen.map_or(i as u32, |rows| rows[i]);
                 let (lower, upper) = query.bounds(part.segment.scales()[row as usize], dot);
-                lower_bounds.push(lower);
                 candidates.push(Candidate {
+                    lower,
                     upper,
                     segment: at as u32,
                     row,
                 });
             }
         }
-        if candidates.len() > k {
-            let (_, threshold, _) =
-                lower_bounds.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-            let threshold = *threshold;
-            candidates.retain(|candidate| candidate.upper >= threshold);
+        candidates.raise_floor();
+        candidates.list
+    }
+}
+
+/// Rows whose upper bound is not below the k-th largest lower bound that was seen.
+struct Candidates {
+    list: Vec<Candidate>,
+    floor: f32,
+    k: usize,
+    /// Length of the list at which the floor is raised: long enough that this costs little for each
+    /// row, short enough to stay in cache, and doubled where many rows are equally good.
+    limit: usize,
+}
+
+impl Candidates {
+    fn push(&mut self, candidate: Candidate) {
+        if candidate.upper < self.floor {
+            return;
         }
-        candidates
+        self.list.push(candidate);
+        if self.list.len() >= self.limit {
+            self.raise_floor();
+        }
+    }
+
+    fn raise_floor(&mut self) {
+        if self.list.len() > self.k {
+            self.list
+                .select_nth_unstable_by(self.k - 1, |a, b| b.lower.total_cmp(&a.lower));
+            let floor = self.floor.max(self.list[self.k - 1].lower);
+            self.list.retain(|candidate| candidate.upper >= floor);
+            self.floor = floor;
+            self.limit = self.limit.max(self.list.len() * 2);
+        }
     }
 }
 
@@ -293,6 +325,7 @@ fn selected(part: &SnapshotSegment, allowed: &RoaringBitmap) -> Vec<u32> {
 }
 
 struct Candidate {
+    lower: f32,
     upper: f32,
     segment: u32,
     row: u32,

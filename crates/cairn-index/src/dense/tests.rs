@@ -284,3 +284,25 @@ fn any_flipped_byte_or_cut_is_found() {
     let index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
     assert_eq!(index.snapshot().n_vectors(), 17);
 }
+
+#[test]
+fn more_equal_rows_than_the_list_of_candidates_holds() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut index = DenseIndex::open(dir.path(), 4, "space").expect("open");
+    let (low, high) = (to_bytes(&[0.25; 4]), to_bytes(&[0.5; 4]));
+    let rows: Vec<(ChunkNo, &[u8])> = (0..30_000)
+        .map(|no| (ChunkNo(no), if no % 2 == 0 { &low[..] } else { &high[..] }))
+        .collect();
+    index.append(&rows).expect("append");
+    index.commit(Seq(1)).expect("commit");
+    let all = (0..30_000).collect();
+    for k in [1, 3000, 20_000] {
+        let found = index.snapshot().search(&[1.0; 4], &all, k).expect("search");
+        let expected: Vec<(ChunkNo, f32)> = (0..15_000)
+            .map(|at| (ChunkNo(at * 2 + 1), 2.0))
+            .chain((0..15_000).map(|at| (ChunkNo(at * 2), 1.0)))
+            .take(k)
+            .collect();
+        assert_eq!(found, expected, "k {k}");
+    }
+}

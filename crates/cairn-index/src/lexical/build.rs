@@ -20,7 +20,8 @@ pub struct LexicalDoc<'a> {
     pub heading_path: &'a str,
     /// Its text.
     pub text: &'a str,
-    /// ISO 639-1 code of its language; words of an unknown language are not stemmed.
+    /// ISO 639-1 code of its language, as [`crate::detect_lang`] tells it. Words of a language without a
+    /// stemmer stay as they are; Latin words of an unknown language are stemmed as English.
     pub lang: Option<&'a str>,
 }
 
