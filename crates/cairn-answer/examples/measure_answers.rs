@@ -119,9 +119,9 @@ fn terms(text: &str, lang: &str) -> Vec<String> {
 
 fn rows(folder: &str, name: &str) -> Result<Vec<Value>, AnyError> {
     let plain = format!("{folder}/{name}.jsonl");
-    let reader: Box<dyn Read> = match std::fs::File::open(&plain) {
+    let reader: Box<dyn Read> = match fs_err::File::open(&plain) {
         Ok(file) => Box::new(file),
-        Err(_) => Box::new(flate2::read::GzDecoder::new(std::fs::File::open(format!(
+        Err(_) => Box::new(flate2::read::GzDecoder::new(fs_err::File::open(format!(
             "{plain}.gz"
         ))?)),
     };
@@ -264,8 +264,8 @@ fn main() -> Result<(), AnyError> {
         list.split(',').map(str::to_owned).collect()
     });
     for prefix in &prefixes {
-        let bytes = std::fs::read(format!("{prefix}.f32"))?;
-        let lines = BufReader::new(std::fs::File::open(format!("{prefix}.jsonl"))?).lines();
+        let bytes = fs_err::read(format!("{prefix}.f32"))?;
+        let lines = BufReader::new(fs_err::File::open(format!("{prefix}.jsonl"))?).lines();
         for (line, chunk) in lines.zip(bytes.chunks(DIM * 4)) {
             let row: Value = serde_json::from_str(&line?)?;
             let vector = chunk
@@ -319,7 +319,7 @@ fn main() -> Result<(), AnyError> {
         }
     }
     let mut dump = option("--dump")
-        .map(std::fs::File::create)
+        .map(fs_err::File::create)
         .transpose()?
         .map(std::io::BufWriter::new);
     let options = ExtractiveOptions::default();
@@ -452,7 +452,7 @@ fn main() -> Result<(), AnyError> {
     }
     let missing = table.missing.lock().map_err(|_| "poisoned")?;
     if has_model && !missing.is_empty() {
-        let mut file = std::fs::File::create(option("--fill").unwrap_or("fill.jsonl".to_owned()))?;
+        let mut file = fs_err::File::create(option("--fill").unwrap_or("fill.jsonl".to_owned()))?;
         for text in missing.iter() {
             writeln!(file, "{}", json!({"text": text}))?;
         }

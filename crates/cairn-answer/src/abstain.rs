@@ -11,6 +11,8 @@ pub struct Evidence {
     pub features: [f32; N_EVIDENCE],
     /// Whether an embedder measured the sentences.
     pub has_dense: bool,
+    /// Language of the question (ISO 639-1), where it was recognised.
+    pub lang: Option<String>,
 }
 
 /// Number of evidence features.
@@ -83,6 +85,7 @@ impl Evidence {
         passages: &[RankedPassage],
         scored: &[(f32, Candidate)],
         has_dense: bool,
+        lang: Option<String>,
     ) -> Self {
         let total = question.total.max(f32::MIN_POSITIVE);
         let coverage = |hits: &[f32]| -> f32 {
@@ -156,6 +159,7 @@ impl Evidence {
                 top_score / 10.0,
             ],
             has_dense,
+            lang,
         }
     }
 }

@@ -188,7 +188,9 @@ mod tests {
         let conflict = answer.conflict.clone().unwrap();
         assert_eq!(conflict.values, ["25", "30"]);
         assert!(
-            answer.text.starts_with("The documents disagree: 25 [1], but 30 [2]."),
+            answer
+                .text
+                .starts_with("The documents disagree: 25 [1], but 30 [2]."),
             "{}",
             answer.text
         );

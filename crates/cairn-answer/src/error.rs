@@ -1,5 +1,6 @@
 //! Why an answer could not be made.
 
+use cairn_llm::ChatError;
 use cairn_types::ports::{CatalogError, EmbedError};
 use cairn_types::{ErrorKind, HasKind};
 
@@ -18,6 +19,15 @@ pub enum Error {
     /// The stored text that citations are checked against could not be read.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The chat provider failed before it wrote anything.
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    /// The chat provider ended its stream without a word.
+    #[error("chat provider `{provider}` sent no answer")]
+    NoAnswer {
+        /// Its name.
+        provider: String,
+    },
 }
 
 impl HasKind for Error {
@@ -26,6 +36,8 @@ impl HasKind for Error {
             Self::EmptyQuestion { .. } => ErrorKind::InvalidInput,
             Self::Embed(error) => error.kind(),
             Self::Catalog(error) => error.kind(),
+            Self::Chat(error) => error.kind(),
+            Self::NoAnswer { .. } => ErrorKind::Unavailable,
         }
     }
 
@@ -36,6 +48,8 @@ impl HasKind for Error {
             }
             Self::Embed(error) => error.hint(),
             Self::Catalog(error) => error.hint(),
+            Self::Chat(error) => error.hint(),
+            Self::NoAnswer { .. } => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Grounded answers with verified citations.
 //!
 //! From ranked passages to an answer: [`answer_extractively`] picks the sentences that answer, [`judge`] decides
-//! whether the documents say at all, [`answer_from_quotes`] quotes them. Every citation is compared with the
+//! whether the documents say at all, [`answer_from_quotes`] quotes them, or [`answer_with_model`] lets a model write from them. Every citation is compared with the
 //! stored text before it is shown.
 
 mod abstain;
@@ -14,6 +14,9 @@ mod evidence;
 mod extract;
 #[cfg(test)]
 mod fixture;
+mod markup;
+mod model;
+mod prompt;
 mod question;
 mod sentences;
 mod words;
@@ -31,4 +34,6 @@ pub use extract::{
     Extraction, ExtractiveOptions, FEATURE_NAMES, N_FEATURES, Quote, SentenceTrace,
     answer_extractively,
 };
+pub use model::{ModelQuestion, answer_with_model};
+pub use prompt::ModelOptions;
 pub use words::question_words;

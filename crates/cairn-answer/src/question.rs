@@ -305,7 +305,7 @@ const YES_NO_WORDS: &[&str] = &[
 ];
 
 /// Words that say how something is asked or hold a sentence together, and are not looked for.
-fn is_function_word(word: &str) -> bool {
+pub(crate) fn is_function_word(word: &str) -> bool {
     FUNCTION_WORDS.contains(&word)
         || COUNT_WORDS.contains(&word)
         || WHEN_WORDS.contains(&word)

@@ -207,6 +207,36 @@ pub(crate) fn language<'a>(given: Option<&'a str>, text: &str) -> Option<Cow<'a,
         .map(Cow::Borrowed)
 }
 
+/// The language of a question: short texts fool a detector, so English question words go first, and the language
+/// of the best passage decides where the detector is not sure.
+pub(crate) fn question_language(question: &str, best_passage: Option<&str>) -> Option<String> {
+    let words = question_words(question);
+    let n_english = words
+        .iter()
+        .filter(|word| ENGLISH.contains(&word.as_str()))
+        .count();
+    let asks = words
+        .first()
+        .is_some_and(|word| ASKING.contains(&word.as_str()));
+    if n_english >= 2 || (asks && n_english >= 1) {
+        return Some("en".to_owned());
+    }
+    language(None, question)
+        .or_else(|| best_passage.and_then(|text| language(None, text)))
+        .map(Cow::into_owned)
+}
+
+/// Short words of English that are no frequent words of another language in Latin script.
+const ENGLISH: &[&str] = &[
+    "the", "of", "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "did",
+    "does", "is", "are", "were", "and", "with", "from", "has", "have", "had", "been", "that", "by",
+    "many", "much", "to", "for", "can",
+];
+const ASKING: &[&str] = &[
+    "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "did", "does", "is",
+    "are", "can", "has",
+];
+
 fn iso_639_1(lang: whatlang::Lang) -> Option<&'static str> {
     use whatlang::Lang;
     Some(match lang {
@@ -305,6 +335,33 @@ mod tests {
             for word in Analyser::new(None).words(text) {
                 assert_eq!(fold(&text[word.start..word.end]), word.surface);
             }
+        }
+    }
+
+    #[test]
+    fn questions_tell_their_language() {
+        let cases = [
+            ("Who won the game?", None, Some("en")),
+            (
+                "What time?",
+                Some("Der Zug fährt um acht Uhr vom Bahnhof ab und kommt spät an."),
+                Some("en"),
+            ),
+            (
+                "Preis Wartung",
+                Some("Der Zug fährt um acht Uhr vom Bahnhof ab und kommt spät an."),
+                Some("de"),
+            ),
+            ("谁赢了比赛？", None, Some("zh")),
+            ("किसने जीता?", None, Some("hi")),
+            ("", None, None),
+        ];
+        for (question, passage, expect) in cases {
+            assert_eq!(
+                question_language(question, passage).as_deref(),
+                expect,
+                "{question}"
+            );
         }
     }
 

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::evidence::{RankedPassage, TermWeights};
 use crate::question::Question;
 use crate::sentences::SentenceKind;
+use crate::words::question_language;
 use features::{Candidate, at, candidates};
 
 pub use features::{FEATURE_NAMES, N_FEATURES};
@@ -116,6 +117,11 @@ pub fn answer_extractively(
     }
     let passages = &passages[..passages.len().min(options.max_passages)];
     let mut all = candidates(&asked, passages);
+    let best_passage = passages.first().map(|ranked| ranked.passage.text.as_str());
+    let lang = question_language(question, best_passage);
+    // Vectors of a language that the weights were not fitted on mislead: measured, see `model`.
+    let embedder =
+        embedder.filter(|_| model::DENSE_LANGUAGES.contains(&lang.as_deref().unwrap_or("")));
     let mut ranking = &model::LEXICAL;
     all.sort_by(|a, b| {
         model::LEXICAL
@@ -136,7 +142,8 @@ pub fn answer_extractively(
             .then(x.passage.cmp(&y.passage))
             .then(x.idx.cmp(&y.idx))
     });
-    let evidence = crate::abstain::Evidence::gather(&asked, passages, &scored, embedder.is_some());
+    let evidence =
+        crate::abstain::Evidence::gather(&asked, passages, &scored, embedder.is_some(), lang);
     let contradiction = find_conflict(&asked, passages, &scored);
     let rival = contradiction.as_ref().map(|(_, rival, _)| *rival);
     let chosen = choose(&scored, passages, rival, options);
