@@ -1,13 +1,13 @@
-//! AVX2 and FMA: the plain loops of `blocks.rs` and `lanes.rs` compiled for 256-bit registers, and a byte product by hand.
+//! AVX2 and FMA: the plain loops of `lanes.rs` compiled for 256-bit registers, and products by hand.
 //!
 //! Byte products go through 16 bits (`vpmaddwd`, exact): the byte instruction of AVX2 saturates its 16-bit sums, which
-//! would force 7-bit activations and so another embedding space. The compiler does not find `vpmaddwd` by itself (looked up in
-//! the disassembly), hence the intrinsics: a tile of 6 rows by 16 columns in 12 of 16 registers.
+//! would force 7-bit activations and so another embedding space. A tile is 6 rows by 16 columns in 12 of 16 registers; the plain
+//! loops of `blocks.rs` compiled for AVX2 spilled their sums and ran a tenth as fast.
 
 use std::arch::x86_64::*;
 
-use super::blocks::NR;
-use super::{Out, Rows, Scales, blocks, compile_for};
+use super::blocks::{KC, NR};
+use super::{Out, Rows, Scales, compile_for};
 
 /// Rows of a tile.
 const MR: usize = 6;
@@ -18,15 +18,94 @@ pub(super) fn is_detected() -> bool {
 
 compile_for!("avx2,fma");
 
+/// Calls the tile of `$m` rows; the row count must be a constant for the accumulators to be registers.
+macro_rules! tile_of {
+    ($m:expr, $tile:ident($($arg:expr),*)) => {
+        match $m {
+            6 => $tile::<6>($($arg),*),
+            5 => $tile::<5>($($arg),*),
+            4 => $tile::<4>($($arg),*),
+            3 => $tile::<3>($($arg),*),
+            2 => $tile::<2>($($arg),*),
+            _ => $tile::<1>($($arg),*),
+        }
+    };
+}
+
+/// # Safety
+/// Shapes as `check_shapes` proves them.
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn matmul_f32(
+pub(super) unsafe fn matmul_f32(
     a: Rows<'_, f32>,
     k: usize,
     panels: &[f32],
     bias: Option<&[f32]>,
     out: &mut Out<'_>,
 ) {
-    blocks::matmul_f32::<MR, 16, true>(a, k, panels, bias, out);
+    for (p, panel) in panels.chunks_exact(k * NR).enumerate() {
+        for k0 in (0..k).step_by(KC) {
+            let mut i = 0;
+            while i < a.m {
+                let m = MR.min(a.m - i);
+                for half in 0..2 {
+                    let col = p * NR + half * 16;
+                    // SAFETY: rows i..i + m and columns of panel p lie inside the checked shapes.
+                    unsafe {
+                        let tile = Tile {
+                            x: a.data.as_ptr().add(i * a.stride + k0),
+                            stride: a.stride,
+                            pairs: KC.min(k - k0) / 2,
+                            b: panel.as_ptr().add(k0 * NR + half * 16),
+                            i,
+                            col,
+                            y: out.data.as_mut_ptr().add(i * out.stride + col),
+                            y_stride: out.stride,
+                        };
+                        let first = k0 == 0;
+                        tile_of!(m, tile_f32(&tile, first, bias));
+                    }
+                }
+                i += m;
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The tile has `M` rows inside the checked shapes.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn tile_f32<const M: usize>(tile: &Tile<f32>, first: bool, bias: Option<&[f32]>) {
+    // SAFETY: see above.
+    unsafe {
+        let mut acc = [[_mm256_setzero_ps(); 2]; M];
+        if !first {
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let y = tile.y.add(r * tile.y_stride);
+                *acc = [_mm256_loadu_ps(y), _mm256_loadu_ps(y.add(8))];
+            }
+        } else if let Some(bias) = bias {
+            let bias = bias.as_ptr().add(tile.col);
+            acc.fill([_mm256_loadu_ps(bias), _mm256_loadu_ps(bias.add(8))]);
+        }
+        for pair in 0..tile.pairs {
+            // The odd element first: see `blocks.rs`.
+            for p in [2 * pair + 1, 2 * pair] {
+                let b = tile.b.add(p * NR);
+                let (b0, b1) = (_mm256_loadu_ps(b), _mm256_loadu_ps(b.add(8)));
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let x = _mm256_set1_ps(*tile.x.add(r * tile.stride + p));
+                    acc[0] = _mm256_fmadd_ps(x, b0, acc[0]);
+                    acc[1] = _mm256_fmadd_ps(x, b1, acc[1]);
+                }
+            }
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            let y = tile.y.add(r * tile.y_stride);
+            _mm256_storeu_ps(y, acc[0]);
+            _mm256_storeu_ps(y.add(8), acc[1]);
+        }
+    }
 }
 
 /// # Safety
@@ -60,14 +139,7 @@ pub(super) unsafe fn matmul_i16(
                             .add(i * out.stride + p * NR + half * 16),
                         y_stride: out.stride,
                     };
-                    match m {
-                        6 => tile_i16::<6>(&tile, &scales),
-                        5 => tile_i16::<5>(&tile, &scales),
-                        4 => tile_i16::<4>(&tile, &scales),
-                        3 => tile_i16::<3>(&tile, &scales),
-                        2 => tile_i16::<2>(&tile, &scales),
-                        _ => tile_i16::<1>(&tile, &scales),
-                    }
+                    tile_of!(m, tile_i16(&tile, &scales));
                 }
             }
             i += m;
@@ -76,12 +148,12 @@ pub(super) unsafe fn matmul_i16(
 }
 
 /// Where a tile of 16 columns lies.
-struct Tile {
-    x: *const i16,
+struct Tile<T> {
+    x: *const T,
     stride: usize,
     pairs: usize,
-    /// The tile's half of the panel's first pair; a pair is 64 values further.
-    b: *const i16,
+    /// The tile's half of the first pair in the panel; the next pair is 64 values further.
+    b: *const T,
     /// First row and column in the scales.
     i: usize,
     col: usize,
@@ -93,7 +165,7 @@ struct Tile {
 /// The tile has `M` rows inside the checked shapes.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile_i16<const M: usize>(tile: &Tile, scales: &Scales<'_>) {
+unsafe fn tile_i16<const M: usize>(tile: &Tile<i16>, scales: &Scales<'_>) {
     // SAFETY: see above.
     unsafe {
         let mut acc = [[_mm256_setzero_si256(); 2]; M];

@@ -1,7 +1,7 @@
 //! Matrix products in plain Rust, shaped so that the compiler keeps a tile of the result in vector registers.
 //!
 //! `out[m x n] = a[m x k] * B (+ bias)`, B packed in panels of [`NR`] columns (see `linear.rs`). A tile is `M` rows by `C` columns;
-//! both are chosen by the instruction set that instantiates the code (8 columns = two SSE registers, 16 = two AVX registers).
+//! both are chosen by the caller (8 columns = two registers of 128 bits).
 //! Within a pair of k the odd element is added first, because that is the order of the AVX-512 bfloat16 instruction:
 //! products of two bfloat16 values are exact in `f32`, so this order makes all paths agree bit for bit.
 
@@ -13,15 +13,9 @@ pub(crate) const NR: usize = 32;
 /// Columns of k that are multiplied before the next panel block: 48 KiB of `f32` panel stay in the first-level cache.
 pub(crate) const KC: usize = 384;
 
-#[inline(always)]
-fn madd<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
-    // Without hardware support `mul_add` is a library call per element.
-    if FMA { a.mul_add(b, c) } else { a * b + c }
-}
-
 /// `f32` product. `k` is even.
 #[inline(always)]
-pub(crate) fn matmul_f32<const M: usize, const C: usize, const FMA: bool>(
+pub(crate) fn matmul_f32<const M: usize, const C: usize>(
     a: Rows<'_, f32>,
     k: usize,
     panels: &[f32],
@@ -34,11 +28,11 @@ pub(crate) fn matmul_f32<const M: usize, const C: usize, const FMA: bool>(
             let block = &panel[k0 * NR..(k0 + kk) * NR];
             let mut i = 0;
             while i + M <= a.m {
-                tile_f32::<M, C, FMA>(a, i, k0, block, p, bias, out);
+                tile_f32::<M, C>(a, i, k0, block, p, bias, out);
                 i += M;
             }
             while i < a.m {
-                tile_f32::<1, C, FMA>(a, i, k0, block, p, bias, out);
+                tile_f32::<1, C>(a, i, k0, block, p, bias, out);
                 i += 1;
             }
         }
@@ -46,7 +40,7 @@ pub(crate) fn matmul_f32<const M: usize, const C: usize, const FMA: bool>(
 }
 
 #[inline(always)]
-fn tile_f32<const M: usize, const C: usize, const FMA: bool>(
+fn tile_f32<const M: usize, const C: usize>(
     a: Rows<'_, f32>,
     i: usize,
     k0: usize,
@@ -68,11 +62,13 @@ fn tile_f32<const M: usize, const C: usize, const FMA: bool>(
             }
         }
         for (pair, b) in block.chunks_exact(2 * NR).enumerate() {
-            let (even, odd) = (&b[c0..c0 + C], &b[NR + c0..NR + c0 + C]);
+            // Copies, so that the compiler sees values instead of memory and keeps the sums in registers.
+            let even: [f32; C] = std::array::from_fn(|c| b[c0 + c]);
+            let odd: [f32; C] = std::array::from_fn(|c| b[NR + c0 + c]);
             for r in 0..M {
                 let (x, y) = (rows[r][2 * pair], rows[r][2 * pair + 1]);
                 for c in 0..C {
-                    acc[r][c] = madd::<FMA>(x, even[c], madd::<FMA>(y, odd[c], acc[r][c]));
+                    acc[r][c] = x * even[c] + (y * odd[c] + acc[r][c]);
                 }
             }
         }
@@ -81,6 +77,10 @@ fn tile_f32<const M: usize, const C: usize, const FMA: bool>(
         }
     }
 }
+
+/// Terms of a byte product whose sum `f32` holds exactly: 255 * 127 * 512 < 2^24. Compilers turn `f32` loops into vector
+/// instructions on every CPU, 16-bit products only on some.
+const EXACT: usize = 512;
 
 /// Product of quantised rows (0..=255) with quantised weights (-127..=127), both widened to 16 bits, exact in `i32`:
 /// 255 * 127 * k stays below 2^31 up to k = 66,000.
@@ -118,15 +118,22 @@ fn tile_i16<const M: usize, const C: usize>(
     let rows: [&[i16]; M] = std::array::from_fn(|r| &a.row(i + r)[..k]);
     for c0 in (0..NR).step_by(C) {
         let mut acc = [[0i32; C]; M];
-        for (pair, b) in panel.chunks_exact(2 * NR).enumerate() {
-            let b = &b[2 * c0..2 * (c0 + C)];
+        for (block, k0) in panel.chunks(EXACT * NR).zip((0..k).step_by(EXACT)) {
+            let mut part = [[0f32; C]; M];
+            for (pair, b) in block.chunks_exact(2 * NR).enumerate() {
+                let even: [f32; C] = std::array::from_fn(|c| f32::from(b[2 * (c0 + c)]));
+                let odd: [f32; C] = std::array::from_fn(|c| f32::from(b[2 * (c0 + c) + 1]));
+                for r in 0..M {
+                    let at = k0 + 2 * pair;
+                    let (x, y) = (f32::from(rows[r][at]), f32::from(rows[r][at + 1]));
+                    for c in 0..C {
+                        part[r][c] = x * even[c] + (y * odd[c] + part[r][c]);
+                    }
+                }
+            }
             for r in 0..M {
-                let (x, y) = (
-                    i32::from(rows[r][2 * pair]),
-                    i32::from(rows[r][2 * pair + 1]),
-                );
                 for c in 0..C {
-                    acc[r][c] += x * i32::from(b[2 * c]) + y * i32::from(b[2 * c + 1]);
+                    acc[r][c] += part[r][c] as i32;
                 }
             }
         }

@@ -307,8 +307,8 @@ impl Kernel {
     ) {
         check_shapes(&a, k, panels.len(), bias, out);
         match self {
-            Self::Portable => blocks::matmul_f32::<4, 8, false>(a, k, panels, bias, out),
-            // SAFETY: the path was detected.
+            Self::Portable => blocks::matmul_f32::<4, 8>(a, k, panels, bias, out),
+            // SAFETY: the path was detected; the shapes were checked above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { avx2::matmul_f32(a, k, panels, bias, out) },
             // SAFETY: the path was detected; the shapes were checked above.

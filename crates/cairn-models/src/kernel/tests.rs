@@ -248,10 +248,7 @@ fn softmax_and_gelu_are_close_to_the_real_ones() {
     }
     let mut y = [1.0f32, -1.0, 3.0, 0.0];
     Kernel::Portable.gelu(&mut y);
-    for (y, exact) in y
-        .iter()
-        .zip([0.841_344_7, -0.158_655_3, 2.995_950_2, 0.0])
-    {
+    for (y, exact) in y.iter().zip([0.841_344_7, -0.158_655_3, 2.995_950_2, 0.0]) {
         assert!((y - exact).abs() < 5e-7, "{y}, {exact}");
     }
 }
