@@ -1,8 +1,8 @@
 //! The language of a text, for the choice of its stemmer.
 //!
 //! Scripts of one language decide by themselves; for the others `whatlang` (trigrams) guesses, and its
-//! guess counts where it is confident: an unknown language is stemmed as English, a wrong one
-//! changes words that questions still find, since they are looked up in every language.
+//! guess counts where it is confident. Neither an unknown language (stemmed as English) nor a wrong guess
+//! hides a text: words of questions are looked up in the form of every language.
 
 use whatlang::{Lang, Script};
 

@@ -345,7 +345,7 @@ fn results_do_not_depend_on_history() {
                 .snapshot()
                 .search(&parsed, &allowed, 50)
                 .expect("search");
-            assert!(!expected.is_empty() || query.contains('東'));
+            assert!(!expected.is_empty(), "{query}");
             assert_eq!(
                 index
                     .snapshot()
