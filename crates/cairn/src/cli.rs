@@ -340,7 +340,7 @@ pub(crate) struct EvalArgs {
     /// Only questions in this language
     #[arg(long, value_name = "CODE")]
     pub(crate) lang: Option<String>,
-    /// Fail (exit code 1) below a value, e.g. hybrid.ndcg_at_10=0.56; can be given several times
+    /// Fail (exit code 1) below a value, e.g. `hybrid.ndcg_at_10=0.56`; can be given several times
     #[arg(long = "gate", value_name = "MEASURE=VALUE")]
     pub(crate) gates: Vec<String>,
     /// Write the rankings as TREC run files into this folder

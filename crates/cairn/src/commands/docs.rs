@@ -179,20 +179,11 @@ fn row(document: &Value, output: Output) -> String {
 async fn show(client: &Client, id: &str, chunks: bool, output: Output) -> Result<u8, Failure> {
     let base = format!("/api/v1/docs/{}", encode(id));
     let mut document = client.json(Method::GET, &base, None).await?;
-    let mut all = Vec::new();
-    let mut cursor: Option<String> = None;
-    while chunks {
-        let path = match &cursor {
-            Some(cursor) => format!("{base}/chunks?limit=200&cursor={}", encode(cursor)),
-            None => format!("{base}/chunks?limit=200"),
-        };
-        let page = client.json(Method::GET, &path, None).await?;
-        all.extend(page["chunks"].as_array().cloned().unwrap_or_default());
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let all = if chunks {
+        all_chunks(client, &base).await?
+    } else {
+        Vec::new()
+    };
     if output.json {
         if let (true, Some(object)) = (chunks, document.as_object_mut()) {
             object.insert("chunk_list".to_owned(), Value::Array(all));
@@ -237,6 +228,20 @@ async fn show(client: &Client, id: &str, chunks: bool, output: Output) -> Result
         output.line(harmless(chunk["text"].as_str().unwrap_or_default()))?;
     }
     Ok(0)
+}
+
+/// Every chunk of a document, page by page.
+async fn all_chunks(client: &Client, base: &str) -> Result<Vec<Value>, Failure> {
+    let first = format!("{base}/chunks?limit=200");
+    let (mut all, mut path) = (Vec::new(), first.clone());
+    loop {
+        let page = client.json(Method::GET, &path, None).await?;
+        all.extend(page["chunks"].as_array().cloned().unwrap_or_default());
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("{first}&cursor={}", encode(cursor)),
+            None => return Ok(all),
+        }
+    }
 }
 
 pub(crate) async fn collections(client: &Client, output: Output) -> Result<u8, Failure> {
