@@ -6,13 +6,17 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
+use cairn_types::{Element, ElementKind};
 use calamine::{Data, DataRef, Reader, SheetType, SheetVisible, Xls, XlsError, Xlsx, XlsxError};
+use quick_xml::events::Event;
 
 use crate::archive::Archive;
-use crate::builder::Builder;
+use crate::builder::{Builder, count_text};
 use crate::error::ExtractError;
 use crate::options::ExtractOptions;
 use crate::table::{Table, looks_like_header, push_table};
+use crate::text::{clean, collapse_lines};
+use crate::xml::{attr, part_text, reader, reference};
 
 /// Filled cells read of one workbook. Bounds memory; the rest is named in a warning.
 const MAX_CELLS: usize = 5_000_000;
@@ -97,7 +101,86 @@ pub(crate) fn read_xlsx(
         }
         push_sheet(builder, &sheet.name, sheet.visible, &cells);
     }
+    let mut names = archive.names();
+    names.sort();
+    for name in names.iter().filter(|name| is_comments(name)) {
+        if let Some(bytes) = archive.read(name)? {
+            push_comments(&part_text(&bytes), builder);
+        }
+    }
     Ok(())
+}
+
+fn is_comments(name: &str) -> bool {
+    let file = name.strip_prefix("xl/").unwrap_or_default();
+    file.starts_with("comments") && file.ends_with(".xml")
+}
+
+/// Adds the comments of one sheet, each with its author and the cell that it stands at.
+fn push_comments(xml: &str, builder: &mut Builder) {
+    let mut reader = reader(xml);
+    let mut authors: Vec<String> = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    let mut text = String::new();
+    let mut in_text = false;
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(element)) => match element.local_name().as_ref() {
+                "author" => {
+                    text.clear();
+                    in_text = true;
+                }
+                "comment" => {
+                    let author = attr(&element, "authorId").and_then(|n| n.parse::<usize>().ok());
+                    let author = author
+                        .and_then(|n| authors.get(n))
+                        .cloned()
+                        .unwrap_or_default();
+                    open = Some((attr(&element, "ref").unwrap_or_default(), author));
+                    text.clear();
+                }
+                "t" => in_text = true,
+                _ => {}
+            },
+            Ok(Event::Text(piece)) if in_text => text.push_str(&piece.xml10_content()),
+            Ok(Event::GeneralRef(piece)) if in_text => text.extend(reference(&piece)),
+            Ok(Event::End(element)) => match element.local_name().as_ref() {
+                "author" => {
+                    authors.push(std::mem::take(&mut text));
+                    in_text = false;
+                }
+                "t" => in_text = false,
+                "comment" => {
+                    if let Some((cell, author)) = open.take() {
+                        push_comment(builder, &cell, &author, &text);
+                    }
+                }
+                _ => {}
+            },
+            Ok(Event::Eof) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+}
+
+fn push_comment(builder: &mut Builder, cell: &str, author: &str, text: &str) {
+    // Threaded comments are stored a second time for old programs, after a notice about that.
+    let text = match text.split_once("Comment:") {
+        Some((notice, comment)) if notice.starts_with("[Threaded comment]") => comment,
+        _ => text,
+    };
+    let text = collapse_lines(&clean(text).0);
+    if text.is_empty() {
+        return;
+    }
+    let by = if author.is_empty() || author.starts_with("tc={") {
+        String::new()
+    } else {
+        format!(" by {author}")
+    };
+    let n_chars = count_text(&text);
+    let element = Element::new(ElementKind::Note, format!("Comment on {cell}{by}: {text}"));
+    builder.push_counted(element, n_chars);
 }
 
 /// Reads an Excel 97–2003 workbook.
@@ -184,7 +267,7 @@ fn shown(value: DataRef<'_>) -> String {
         DataRef::DateTimeIso(text) | DataRef::DurationIso(text) | DataRef::String(text) => text,
         DataRef::SharedString(text) => text.to_owned(),
     };
-    crate::text::clean(&text).0.trim().to_owned()
+    clean(&text).0.trim().to_owned()
 }
 
 /// At most 15 significant digits, as the program shows them: 0.1 + 0.2 is 0.3.
@@ -290,7 +373,7 @@ fn push_sheet(builder: &mut Builder, name: &str, visible: SheetVisible, cells: &
             Some((header, before)) if *before == columns && !looks_like_header(&table.rows[0]) => {
                 table.header.clone_from(header);
                 let body = table.rows.iter().flatten();
-                table.n_chars = Some(body.map(|cell| crate::builder::count_text(cell)).sum());
+                table.n_chars = Some(body.map(|cell| count_text(cell)).sum());
             }
             _ => table.guess_header(),
         }
@@ -380,6 +463,18 @@ mod tests {
             assert_eq!(number(n), expect);
         }
         assert_eq!(duration(5400.0), "1:30:00");
+    }
+
+    #[test]
+    fn comments_name_their_cell() {
+        let xml = "<comments><authors><author>Ann &amp; Bo</author><author>tc={1}</author></authors><commentList><comment ref='A1' authorId='0'><text><r><t>Why</t></r><r><t> so?</t></r></text></comment><comment ref='B2' authorId='1'><text><t>[Threaded comment]\n\nOld programs.\n\nComment:\n    Low</t></text></comment></commentList></comments>";
+        let mut builder = Builder::new(10);
+        push_comments(xml, &mut builder);
+        let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            ["Comment on A1 by Ann & Bo: Why so?", "Comment on B2: Low"]
+        );
     }
 
     #[test]

@@ -15,6 +15,8 @@ use super::word::{Rect, Word};
 const MIN_LINES: usize = 3;
 /// Mean width, in characters, of the lines of a column of prose; cells of tables are shorter. A guess.
 const MIN_COLUMNS_PER_LINE: usize = 15;
+/// Mean width of the pieces that wide gaps part a line into. A guess: justified prose has few wide gaps.
+const MIN_COLUMNS_PER_FRAGMENT: usize = 12;
 /// Cuts within cuts. Real pages need two or three.
 const MAX_DEPTH: usize = 8;
 /// Step of the grid of gutters, in points.
@@ -172,6 +174,10 @@ fn bands_at(fragments: &[Fragment], x: f32) -> (f32, Vec<Band>) {
         }
         start = end;
     }
+    // A wider gutter is not worth a line that crosses it and parts the columns.
+    for _ in 1..bands.len() {
+        score *= 0.85;
+    }
     (score, bands)
 }
 
@@ -184,7 +190,11 @@ fn band_value(band: &[Fragment], x: f32) -> Option<f32> {
     for side in [&left, &right] {
         let n_lines = count_lines(side);
         let n_columns: usize = side.iter().map(|f| f.n_columns).sum();
-        if n_lines < MIN_LINES || n_columns < MIN_COLUMNS_PER_LINE * n_lines {
+        // Cells that stand side by side must not add up to a line of prose.
+        if n_lines < MIN_LINES
+            || n_columns < MIN_COLUMNS_PER_LINE * n_lines
+            || n_columns < MIN_COLUMNS_PER_FRAGMENT * side.len()
+        {
             return None;
         }
         n_min = n_min.min(n_lines);

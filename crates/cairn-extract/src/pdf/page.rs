@@ -143,12 +143,15 @@ fn place(char: &PdfPageTextChar<'_>, bounds: &PageBox) -> Option<(Turn, Rect, f3
     Some((turn, rect, baseline))
 }
 
+/// How foundries and TeX name their bold faces.
+const BOLD: [&str; 8] = [
+    "bold", "black", "heavy", "-bd", "-medi", "demi", "cmbx", "sfbx",
+];
+
 fn style(char: &PdfPageTextChar<'_>) -> (f32, bool) {
     let size = char.scaled_font_size().value.abs();
     let name = char.font_name().to_ascii_lowercase();
-    let is_bold = ["bold", "black", "heavy", "semibold", "-bd", "cmbx"]
-        .iter()
-        .any(|mark| name.contains(mark));
+    let is_bold = BOLD.iter().any(|mark| name.contains(mark));
     (size, is_bold)
 }
 

@@ -1,4 +1,6 @@
 //! Whole documents through the public interface.
 
+#[cfg(test)]
 mod bombs;
+#[cfg(test)]
 mod pdf;

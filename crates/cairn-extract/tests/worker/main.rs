@@ -2,6 +2,11 @@
 //!
 //! Without the test harness, since this program is also the worker: started with `worker MODE` it plays one.
 #![expect(clippy::print_stdout, reason = "reports its tests as the harness does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests, though without the harness"
+)]
 
 use std::ffi::OsString;
 use std::io::Write;
