@@ -1,28 +1,41 @@
-//! A question to an answer: search, pick sentences, decide whether the documents say, quote.
+//! A question to an answer: search, pick sentences, decide whether the documents say, then quote or let a model write.
 //!
-//! Nothing is told as a citation that was not compared with the catalog's text under the caller's scope at this moment.
+//! Nothing is told as a citation that was not compared with the catalog's text under the caller's scope at this moment: both
+//! ways of answering read through [`catalog_reader`]. A model that fails before its first word is replaced by quotes, and the
+//! reply says so.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cairn_answer::{
-    AbstainOptions, Answer, Extraction, ExtractiveOptions, RankedPassage, TermWeights,
-    answer_extractively, answer_from_quotes, catalog_reader,
+    AbstainOptions, Answer, AnswerEvent, Error, Extraction, ExtractiveOptions, ModelOptions,
+    ModelQuestion, RankedPassage, StopReason, TermWeights, TextReader, answer_extractively,
+    answer_from_quotes, answer_with_model, catalog_reader,
 };
+use cairn_llm::{ChatMessage, ChatProvider};
 use cairn_retrieve::{SearchRequest, SearchResponse};
-use cairn_types::{DocumentFilter, ErrorKind, Scope};
+use cairn_types::{DocumentFilter, ErrorKind, HasKind as _, Scope};
+use futures::FutureExt as _;
 use tokio::sync::mpsc;
 
-use crate::api::{self, AnswerMode, ChatReply, ChatSearchResults, ChatTimingMs, millis};
+use crate::api::{self, AnswerMode, ChatMode, ChatReply, ChatSearchResults, ChatTimingMs, millis};
 use crate::app::App;
 use crate::problem::ApiError;
 use crate::routes::search_results;
+
+/// Pieces of an answer that may wait for a slow reader.
+const MAX_WAITING: usize = 64;
 
 /// A question with all that belongs to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
     pub(crate) question: String,
+    /// Earlier messages, oldest first.
+    pub(crate) history: Vec<ChatMessage>,
     pub(crate) filter: DocumentFilter,
+    pub(crate) mode: ChatMode,
 }
 
 /// What is told while an answer is made.
@@ -43,7 +56,6 @@ struct Found {
     passages: Vec<RankedPassage>,
     extraction: Extraction,
     search_time: Duration,
-    extract_time: Duration,
 }
 
 /// Answers a question on behalf of a scope.
@@ -65,31 +77,136 @@ pub(crate) async fn answer(
         }),
     )
     .await;
-    let verifying = Instant::now();
-    let read = catalog_reader(app.catalog().as_ref(), scope);
-    let options = AbstainOptions::default();
-    let answer = answer_from_quotes(&found.extraction, &found.passages, &read, &options).await?;
-    let verify_time = verifying.elapsed();
+
+    let verify_time = Arc::new(AtomicU64::new(0));
+    let read = timed(
+        catalog_reader(app.catalog().as_ref(), scope),
+        verify_time.clone(),
+    );
+    let mut notes = Vec::new();
+    let provider = app.chat().filter(|_| ask.mode == ChatMode::Auto);
+    let written = match provider {
+        Some(provider) => {
+            by_model(provider.as_ref(), ask, &found, &read, listener, &mut notes).await?
+        }
+        None => None,
+    };
+    let answer = match written {
+        Some(answer) => answer,
+        None => by_quotes(&found, &read, listener).await?,
+    };
+    notes.extend(remarks(&answer));
     let mut reply = to_reply(&answer, &found);
-    for citation in &reply.citations {
-        tell(listener, Told::Citation(citation.clone())).await;
-    }
-    tell(listener, Told::Text(reply.answer.clone())).await;
+    reply.model = provider
+        .filter(|_| reply.mode == AnswerMode::Model)
+        .map(|provider| provider.model().to_owned());
+    reply.notes = notes;
+    let total = started.elapsed();
+    let verify = Duration::from_micros(verify_time.load(Ordering::Relaxed));
     reply.timing_ms = ChatTimingMs {
         search: millis(found.search_time),
-        answer: millis(found.extract_time),
-        verify: millis(verify_time),
-        total: millis(started.elapsed()),
+        answer: millis(
+            total
+                .saturating_sub(found.search_time)
+                .saturating_sub(verify),
+        ),
+        verify: millis(verify),
+        total: millis(total),
     };
     tell(listener, Told::Final(Box::new(reply.clone()))).await;
     Ok(reply)
 }
 
+/// `None`: the model failed before it said anything, and `notes` says so.
+async fn by_model(
+    provider: &dyn ChatProvider,
+    ask: &Ask,
+    found: &Found,
+    read: &TextReader<'_>,
+    listener: &Listener,
+    notes: &mut Vec<String>,
+) -> Result<Option<Answer>, ApiError> {
+    let (sender, mut receiver) = mpsc::channel(MAX_WAITING);
+    let (abstain, options) = (AbstainOptions::default(), ModelOptions::default());
+    let asked = ModelQuestion {
+        question: &ask.question,
+        history: &ask.history,
+        passages: &found.passages,
+        evidence: &found.extraction.evidence,
+        abstain: &abstain,
+        options: &options,
+    };
+    let work = async {
+        let result = answer_with_model(asked, provider, read, &sender).await;
+        drop(sender);
+        result
+    };
+    let mut broken = None;
+    let pass_on = async {
+        while let Some(event) = receiver.recv().await {
+            match event {
+                AnswerEvent::Message(text) => tell(listener, Told::Text(text)).await,
+                AnswerEvent::Citation(citation) if citation.verified => {
+                    tell(listener, Told::Citation(to_citation(&citation))).await;
+                }
+                AnswerEvent::Error { message, .. } => broken = Some(message),
+                AnswerEvent::Citation(_) | AnswerEvent::Final(_) => {}
+            }
+        }
+    };
+    let (result, ()) = futures::join!(work, pass_on);
+    notes.extend(broken);
+    match result {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error @ (Error::Chat(_) | Error::NoAnswer { .. })) => {
+            tracing::warn!(%error, gen_ai.system = provider.name(), "language model failed, quotes stand in");
+            let hint = error
+                .hint()
+                .map(|hint| format!("; {hint}"))
+                .unwrap_or_default();
+            notes.push(format!(
+                "{error}{hint}; the answer is made of quotes instead"
+            ));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn by_quotes(
+    found: &Found,
+    read: &TextReader<'_>,
+    listener: &Listener,
+) -> Result<Answer, ApiError> {
+    let options = AbstainOptions::default();
+    let answer = answer_from_quotes(&found.extraction, &found.passages, read, &options).await?;
+    for citation in answer.citations.iter().filter(|citation| citation.verified) {
+        tell(listener, Told::Citation(to_citation(citation))).await;
+    }
+    tell(listener, Told::Text(answer.text.clone())).await;
+    Ok(answer)
+}
+
 async fn tell(listener: &Listener, told: Told) {
     if let Some(listener) = listener {
-        // Whoever stopped listening also stops this work: see `routes::chat`.
+        // Whoever stops listening also stops this work: see `routes::chat`.
         let _ = listener.send(told).await;
     }
+}
+
+/// A reader that adds up the time it takes.
+fn timed<'a>(read: Box<TextReader<'a>>, spent_us: Arc<AtomicU64>) -> Box<TextReader<'a>> {
+    Box::new(move |document, version, span| {
+        let (reading, spent_us) = (read(document, version, span), spent_us.clone());
+        async move {
+            let started = Instant::now();
+            let text = reading.await;
+            let elapsed = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            spent_us.fetch_add(elapsed, Ordering::Relaxed);
+            text
+        }
+        .boxed()
+    })
 }
 
 async fn find(app: &App, scope: &Scope, ask: &Ask) -> Result<Found, ApiError> {
@@ -112,7 +229,6 @@ async fn find(app: &App, scope: &Scope, ask: &Ask) -> Result<Found, ApiError> {
         .collect();
     let weights = weights(&response);
     let question = ask.question.clone();
-    let extracting = Instant::now();
     let span = tracing::Span::current();
     let (passages, extraction) = tokio::task::spawn_blocking(move || {
         span.in_scope(|| {
@@ -129,7 +245,6 @@ async fn find(app: &App, scope: &Scope, ask: &Ask) -> Result<Found, ApiError> {
         passages,
         extraction: extraction?,
         search_time,
-        extract_time: extracting.elapsed(),
     })
 }
 
@@ -144,6 +259,25 @@ fn weights(response: &SearchResponse) -> TermWeights {
     TermWeights::new(idf, unknown)
 }
 
+/// What a person should know about an answer.
+fn remarks(answer: &Answer) -> Vec<String> {
+    let stop = match answer.stop {
+        StopReason::Complete | StopReason::Abstained | StopReason::Refused => None,
+        StopReason::Length => Some("the language model reached its limit: the answer is cut off"),
+        StopReason::Filtered => Some("the provider withheld the rest of the answer"),
+        StopReason::Interrupted => Some("the language model broke off: the answer is incomplete"),
+    };
+    let unsupported = match answer.unsupported.len() {
+        0 => None,
+        1 => Some("1 statement has no verified citation".to_owned()),
+        n => Some(format!("{n} statements have no verified citation")),
+    };
+    stop.map(str::to_owned)
+        .into_iter()
+        .chain(unsupported)
+        .collect()
+}
+
 fn to_reply(answer: &Answer, found: &Found) -> ChatReply {
     // Every citation of an answer is verified; one that were not is not shown.
     let citations = answer
@@ -152,18 +286,19 @@ fn to_reply(answer: &Answer, found: &Found) -> ChatReply {
         .filter(|citation| citation.verified)
         .map(to_citation)
         .collect();
-    let nearest: Vec<_> = answer
-        .nearest
-        .iter()
-        .filter_map(|near| {
-            found
-                .response
-                .results
-                .iter()
-                .find(|own| own.passage.chunk_no == near.passage.chunk_no)
-        })
-        .cloned()
-        .collect();
+    let results = &found.response.results;
+    let result_of = |near: &RankedPassage| {
+        results
+            .iter()
+            .find(|own| own.passage.chunk_no == near.passage.chunk_no)
+            .cloned()
+    };
+    let nearest: Vec<_> = answer.nearest.iter().filter_map(result_of).collect();
+    let dropped = answer.dropped.iter().map(|dropped| api::DroppedCitation {
+        n: dropped.number,
+        reason: dropped.reason.as_str().to_owned(),
+        quote: dropped.quote.clone(),
+    });
     ChatReply {
         answer: answer.text.clone(),
         abstained: answer.abstained,
@@ -174,15 +309,7 @@ fn to_reply(answer: &Answer, found: &Found) -> ChatReply {
         },
         timing_ms: ChatTimingMs::default(),
         nearest: search_results(&nearest),
-        dropped: answer
-            .dropped
-            .iter()
-            .map(|dropped| api::DroppedCitation {
-                n: dropped.number,
-                reason: dropped.reason.as_str().to_owned(),
-                quote: dropped.quote.clone(),
-            })
-            .collect(),
+        dropped: dropped.collect(),
         lexical_only: found.response.lexical_only,
         model: None,
         notes: Vec::new(),

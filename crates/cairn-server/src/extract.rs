@@ -38,9 +38,21 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             ));
         }
         let body = read_body(request.into_body(), MAX_JSON_BYTES).await?;
-        serde_json::from_slice(&body)
-            .map(Self)
-            .map_err(|error| ApiError::invalid(format!("the body cannot be read: {error}")))
+        // A derived reader takes an array for an object, field by field in their order; no client means that.
+        if body
+            .trim_ascii_start()
+            .first()
+            .is_some_and(|first| *first != b'{')
+        {
+            return Err(ApiError::invalid("the body must be a JSON object"));
+        }
+        serde_json::from_slice(&body).map(Self).map_err(|error| {
+            let mut words = error.to_string();
+            for type_name in ["usize", "u64", "u32"] {
+                words = words.replace(&format!("expected {type_name}"), "expected a whole number");
+            }
+            ApiError::invalid(format!("the body cannot be read: {words}"))
+        })
     }
 }
 

@@ -249,7 +249,11 @@ impl From<ChatError> for ApiError {
 
 impl From<cairn_answer::Error> for ApiError {
     fn from(error: cairn_answer::Error) -> Self {
-        convert(&error)
+        match error {
+            cairn_answer::Error::Catalog(error) => error.into(),
+            cairn_answer::Error::Chat(error) => error.into(),
+            error => convert(&error),
+        }
     }
 }
 

@@ -60,13 +60,24 @@ fn to_ask(body: &ChatRequest) -> Result<Ask, ApiError> {
         let detail = format!("{n_messages} messages are given, the limit is {MAX_MESSAGES}");
         return Err(ApiError::invalid(detail));
     }
-    let question = match (&body.query, body.messages.last()) {
-        (Some(query), None) => query.clone(),
-        (None, Some(last)) if last.role == ChatRole::User => last.content.clone(),
+    let (question, earlier) = match (&body.query, body.messages.split_last()) {
+        (Some(query), None) => (query.clone(), &[][..]),
+        (None, Some((last, earlier))) if last.role == ChatRole::User => {
+            (last.content.clone(), earlier)
+        }
         (None, Some(_)) => return Err(ApiError::invalid("the last message must be the user's")),
         _ => return Err(ApiError::invalid("give either `query` or `messages`")),
     };
-    Ok(Ask { question, filter })
+    let history = earlier.iter().map(|message| match message.role {
+        ChatRole::User => cairn_llm::ChatMessage::user(&message.content),
+        ChatRole::Assistant => cairn_llm::ChatMessage::assistant(&message.content),
+    });
+    Ok(Ask {
+        question,
+        history: history.collect(),
+        filter,
+        mode: body.mode,
+    })
 }
 
 /// Answers as a stream of events. The work ends when the reader goes away or the server stops.

@@ -1,0 +1,335 @@
+//! The permission property: whatever the access lists are, three keys see exactly what a brute-force filter lets through, by
+//! search, chat, lists, chunks, jobs, explain and why-not; and nothing of what they may not know.
+
+use cairn_server::Surface;
+use cairn_testkit::{Random, access};
+use cairn_types::Scope;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::Test;
+use crate::test_app::{TestApp, run};
+
+pub(crate) const TESTS: &[Test] = &[(
+    "access::keys_see_what_a_brute_force_filter_lets_through",
+    keys_see_what_a_filter_lets_through,
+)];
+
+const N_DOCUMENTS: usize = 10;
+const N_ROUNDS: usize = 12;
+const PRINCIPALS: [&str; 6] = [
+    "user:anna",
+    "user:ben",
+    "user:cleo",
+    "group:hr",
+    "group:it",
+    "everyone",
+];
+
+/// What the test knows of a document.
+struct Known {
+    id: String,
+    /// A word that no other document has.
+    word: String,
+    allow: Vec<&'static str>,
+}
+
+struct Reader {
+    key: String,
+    scope: Scope,
+}
+
+fn keys_see_what_a_filter_lets_through() {
+    run(async {
+        let test = TestApp::new().await;
+        let mut documents = Vec::new();
+        let mut jobs = Vec::new();
+        let mut readers = Vec::new();
+        for (user, groups) in [("anna", &["hr"][..]), ("ben", &["it"]), ("cleo", &[])] {
+            let key = test.key(user, groups, false).await;
+            let mut principals = vec![format!("user:{user}")];
+            principals.extend(groups.iter().map(|group| format!("group:{group}")));
+            let principals: Vec<&str> = principals.iter().map(String::as_str).collect();
+            readers.push(Reader {
+                key,
+                scope: cairn_testkit::scope(test.tenant, &principals),
+            });
+        }
+        for at in 0..N_DOCUMENTS {
+            // Half of them come from local files, half from uploads of the three.
+            let word = format!("zebra{at}x");
+            let text = format!(
+                "# Paper {at}\n\nThe ferry number {at} leaves at {at} with {word}. A common harbour."
+            );
+            let name = format!("{at}.md");
+            let id = if at % 2 == 0 {
+                test.document(&name, &text, &["everyone"]).await
+            } else {
+                let parts = [("file", Some(name.as_str()), text.as_bytes())];
+                let key = &readers[at % 3].key;
+                let job = test.upload(key, &parts, &[]).await.json()["job"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned();
+                let done = test.finish_job(&job).await;
+                jobs.push((at % 3, job, at));
+                done["items"][0]["document_id"].as_str().unwrap().to_owned()
+            };
+            documents.push(Known {
+                id,
+                word,
+                allow: vec!["everyone"],
+            });
+        }
+        let mut random = Random::seeded(7);
+        for round in 0..N_ROUNDS {
+            for known in &mut documents {
+                known.allow = PRINCIPALS
+                    .into_iter()
+                    .filter(|_| random.below(4) == 0)
+                    .collect();
+                let path = format!("/api/v1/docs/{}", known.id);
+                let reply = test
+                    .own(Method::PATCH, &path, Some(json!({ "allow": known.allow })))
+                    .await;
+                assert_eq!(reply.status, 200, "{}", reply.text());
+            }
+            // Every other round the indexes are behind: then results may be missing, but none may be foreign.
+            let is_current = round % 2 == 0;
+            if is_current {
+                test.app.refresh().await.unwrap();
+            }
+            for reader in &readers {
+                let view = View {
+                    test: &test,
+                    reader,
+                    documents: &documents,
+                    is_current,
+                };
+                view.check_lists().await;
+                view.check_search().await;
+                view.check_chat().await;
+                view.check_each().await;
+                for (owner, job, at) in &jobs {
+                    view.check_job(std::ptr::eq(reader, &readers[*owner]), job, &documents[*at])
+                        .await;
+                }
+            }
+        }
+    });
+}
+
+/// One reader's view in one round.
+struct View<'a> {
+    test: &'a TestApp,
+    reader: &'a Reader,
+    documents: &'a [Known],
+    is_current: bool,
+}
+
+impl View<'_> {
+    fn may_read(&self, known: &Known) -> bool {
+        self.reader.scope.permits(&access(&known.allow))
+    }
+
+    /// Ids of readable documents, sorted.
+    fn readable(&self) -> Vec<&str> {
+        let mut ids: Vec<&str> = self
+            .documents
+            .iter()
+            .filter(|known| self.may_read(known))
+            .map(|known| known.id.as_str())
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> crate::test_app::Reply {
+        let reply = self.test.as_key(&self.reader.key, method, path, body).await;
+        // Nothing that may not be known is anywhere in any reply, by id or by word.
+        let text = reply.text();
+        for foreign in self.documents.iter().filter(|known| !self.may_read(known)) {
+            let is_asked = path.contains(&foreign.id) && reply.status == 404;
+            assert!(
+                is_asked || !text.contains(&foreign.id),
+                "{path} tells of {}: {text}",
+                foreign.id
+            );
+            assert!(
+                !text.contains(&foreign.word),
+                "{path} tells {}: {text}",
+                foreign.word
+            );
+        }
+        reply
+    }
+
+    async fn check_lists(&self) {
+        let mut ids = Vec::new();
+        let mut path = "/api/v1/docs?limit=3".to_owned();
+        loop {
+            let page = self.ask(Method::GET, &path, None).await.json();
+            let documents = page["documents"].as_array().unwrap();
+            ids.extend(
+                documents
+                    .iter()
+                    .map(|document| document["id"].as_str().unwrap().to_owned()),
+            );
+            let Some(next) = page["next_cursor"].as_str() else {
+                break;
+            };
+            path = format!("/api/v1/docs?limit=3&cursor={next}");
+        }
+        assert_eq!(ids, self.readable());
+        let collections = self
+            .ask(Method::GET, "/api/v1/collections", None)
+            .await
+            .json();
+        let n = collections["collections"]
+            .get(0)
+            .map_or(0, |own| own["documents"].as_u64().unwrap());
+        assert_eq!(n, self.readable().len() as u64);
+        let jobs = self.ask(Method::GET, "/api/v1/jobs", None).await.json();
+        assert!(jobs["jobs"].as_array().unwrap().len() <= 2);
+    }
+
+    async fn check_search(&self) {
+        for mode in ["lexical", "dense", "hybrid"] {
+            let body = json!({ "query": "which ferry leaves the harbour", "top_k": 100, "mode": mode, "explain": true });
+            let own = self
+                .ask(Method::POST, "/api/v1/search", Some(body.clone()))
+                .await
+                .json();
+            let all = self
+                .test
+                .call(
+                    Surface::Local,
+                    None,
+                    Method::POST,
+                    "/api/v1/search",
+                    Some(body),
+                )
+                .await
+                .json();
+            let pairs = |found: &Value, is_filtered: bool| -> Vec<(String, Value)> {
+                let results = found["results"].as_array().unwrap().iter();
+                let ids = results.map(|result| {
+                    (
+                        result["document"]["id"].as_str().unwrap().to_owned(),
+                        result["scores"].clone(),
+                    )
+                });
+                ids.filter(|(id, _)| !is_filtered || self.readable().contains(&id.as_str()))
+                    .collect()
+            };
+            if self.is_current {
+                let mut own_pairs = pairs(&own, false);
+                let mut filtered = pairs(&all, true);
+                if mode == "hybrid" {
+                    // The fused score depends on the candidates, each retriever's own does not.
+                    own_pairs.sort_by(|a, b| a.0.cmp(&b.0));
+                    filtered.sort_by(|a, b| a.0.cmp(&b.0));
+                }
+                assert_eq!(own_pairs, filtered, "{mode}");
+                assert_eq!(own_pairs.len(), self.readable().len(), "{mode}");
+                assert_eq!(own["explanation"]["n_readable"], self.readable().len());
+                assert_eq!(
+                    own["explanation"]["n_allowed_chunks"],
+                    self.readable().len()
+                );
+            }
+        }
+    }
+
+    async fn check_chat(&self) {
+        for known in self.documents.iter().step_by(3) {
+            // The words of a document that may not be known find nothing of it.
+            let question = format!("When does the ferry with {} leave?", known.word);
+            let reply = self
+                .test
+                .as_key(
+                    &self.reader.key,
+                    Method::POST,
+                    "/api/v1/chat",
+                    Some(json!({ "query": question })),
+                )
+                .await;
+            assert_eq!(reply.status, 200, "{}", reply.text());
+            assert!(
+                self.may_read(known) || !reply.text().contains(&known.id),
+                "{}",
+                reply.text()
+            );
+            for citation in reply.json()["citations"].as_array().unwrap() {
+                let id = citation["document"]["id"].as_str().unwrap();
+                assert!(
+                    self.readable().contains(&id) && citation["verified"] == true,
+                    "{citation}"
+                );
+            }
+        }
+        let body = json!({ "query": "When does the ferry leave the harbour?", "stream": true });
+        self.ask(Method::POST, "/api/v1/chat", Some(body)).await;
+    }
+
+    async fn check_each(&self) {
+        for known in self.documents {
+            let expected = if self.may_read(known) { 200 } else { 404 };
+            let path = format!("/api/v1/docs/{}", known.id);
+            for path in [path.clone(), format!("{path}/chunks")] {
+                let reply = self.ask(Method::GET, &path, None).await;
+                assert_eq!(reply.status, expected, "{path}: {}", reply.text());
+            }
+            let body = json!({ "query": "ferry", "document": known.id });
+            let reply = self
+                .test
+                .as_key(
+                    &self.reader.key,
+                    Method::POST,
+                    "/api/v1/search/why-not",
+                    Some(body),
+                )
+                .await;
+            assert_eq!(reply.status, expected, "{}", reply.text());
+            if expected == 404 {
+                // To the letter what is said of a document that does not exist.
+                let body = json!({ "query": "ferry", "document": "00000000000000ff" });
+                let none = self
+                    .test
+                    .as_key(
+                        &self.reader.key,
+                        Method::POST,
+                        "/api/v1/search/why-not",
+                        Some(body),
+                    )
+                    .await;
+                let plain = |reply: &crate::test_app::Reply, id: &str| {
+                    let mut problem = reply.json();
+                    problem["trace_id"] = Value::Null;
+                    problem.to_string().replace(id, "ID")
+                };
+                assert_eq!(plain(&reply, &known.id), plain(&none, "00000000000000ff"));
+            }
+        }
+    }
+
+    async fn check_job(&self, is_own: bool, job: &str, known: &Known) {
+        let reply = self
+            .ask(Method::GET, &format!("/api/v1/jobs/{job}"), None)
+            .await;
+        assert_eq!(
+            reply.status,
+            if is_own { 200 } else { 404 },
+            "{}",
+            reply.text()
+        );
+        if is_own {
+            let expected = if self.may_read(known) {
+                json!(known.id)
+            } else {
+                Value::Null
+            };
+            assert_eq!(reply.json()["items"][0]["document_id"], expected);
+        }
+    }
+}
