@@ -15,7 +15,7 @@ mod table;
 pub use engine::{Engine, EngineStatus};
 pub use error::{MAX_QUERY_CHARS, MAX_TOP_K, RetrieveError};
 pub use explain::{Candidate, Explanation, FilterStep, Stage, WhyNot, WhyNotReason};
-pub use fusion::{Fused, Fusion, FusionOptions, fuse};
+pub use fusion::{Fused, Fusion, FusionOptions, Normalisation, fuse};
 pub use request::{
     Explain, Mode, RankedPassage, SearchRequest, SearchResponse, TermWeight, Timings,
 };
