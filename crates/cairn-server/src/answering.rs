@@ -303,6 +303,9 @@ fn to_reply(answer: &Answer, found: &Found) -> ChatReply {
         answer: answer.text.clone(),
         abstained: answer.abstained,
         citations,
+        confidence: answer.confidence,
+        short_answer: answer.short_answer.clone(),
+        conflict: answer.conflict.is_some(),
         mode: match answer.mode {
             cairn_answer::AnswerMode::Extractive => AnswerMode::Extractive,
             cairn_answer::AnswerMode::Model => AnswerMode::Model,

@@ -19,9 +19,12 @@ use crate::api::Problem;
 use crate::error::ServerError;
 use crate::observe::RequestInfo;
 
-/// Why a request failed.
+/// Why a request failed. Boxed, so that results stay small.
 #[derive(Debug, Clone)]
-pub(crate) struct ApiError {
+pub(crate) struct ApiError(Box<Failure>);
+
+#[derive(Debug, Clone)]
+struct Failure {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -44,14 +47,14 @@ impl ApiError {
         code: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        let error = Self {
+        let error = Self(Box::new(Failure {
             status,
             code,
             detail: detail.into(),
             inside: None,
             hint: None,
             header: None,
-        };
+        }));
         match status {
             StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
                 error.header(http::header::RETRY_AFTER, HeaderValue::from_static("1"))
@@ -73,14 +76,19 @@ impl ApiError {
             ErrorKind::Corrupt => "stored data is damaged; the log of the server says more",
             _ => "the server made a mistake; its log says more",
         };
-        Self {
-            inside: Some(error.to_string()),
-            ..Self::new(kind, detail)
-        }
+        let mut failure = Self::new(kind, detail);
+        failure.0.inside = Some(error.to_string());
+        failure
+    }
+
+    /// Says more of a failure of ours.
+    fn detail(mut self, detail: &str) -> Self {
+        detail.clone_into(&mut self.0.detail);
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
@@ -93,41 +101,41 @@ impl ApiError {
 
     /// A header that belongs to the status: `Retry-After`, `WWW-Authenticate`.
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.header = Some((name, value));
+        self.0.header = Some((name, value));
         self
     }
 
-    pub(crate) const fn status(&self) -> StatusCode {
-        self.status
+    pub(crate) fn status(&self) -> StatusCode {
+        self.0.status
     }
 
-    pub(crate) const fn code(&self) -> &'static str {
-        self.code
+    pub(crate) fn code(&self) -> &'static str {
+        self.0.code
     }
 
     /// Inside text for the log.
     pub(crate) fn inside_text(&self) -> Option<&str> {
-        self.inside.as_deref()
+        self.0.inside.as_deref()
     }
 
     pub(crate) fn take_header(&mut self) -> Option<(HeaderName, HeaderValue)> {
-        self.header.take()
+        self.0.header.take()
     }
 
     /// The problem document of this failure in a request.
     pub(crate) fn problem(&self, request: &RequestInfo) -> Problem {
-        let detail = match &self.inside {
+        let detail = match &self.0.inside {
             Some(inside) if request.shows_inside => inside.clone(),
-            _ => self.detail.clone(),
+            _ => self.0.detail.clone(),
         };
         Problem {
-            type_uri: format!("urn:cairn:problem:{}", self.code),
-            title: title(self.code, self.status).to_owned(),
-            status: self.status.as_u16(),
+            type_uri: format!("urn:cairn:problem:{}", self.0.code),
+            title: title(self.0.code, self.0.status).to_owned(),
+            status: self.0.status.as_u16(),
             detail,
             instance: Some(request.path.clone()),
-            code: self.code.to_owned(),
-            hint: self.hint.clone(),
+            code: self.0.code.to_owned(),
+            hint: self.0.hint.clone(),
             trace_id: Some(request.id.clone()),
         }
     }
@@ -155,7 +163,7 @@ fn title(code: &str, status: StatusCode) -> &'static str {
 impl IntoResponse for ApiError {
     /// An empty response that carries the failure; `observe` writes the document.
     fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
+        let mut response = self.0.status.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -210,14 +218,11 @@ impl From<StoreError> for ApiError {
                 "too_large",
                 error.to_string(),
             ),
-            StoreError::DiskFull { .. } => Self {
-                detail: "the disk of the server is full".to_owned(),
-                ..Self::inside(error.kind(), &error)
-            },
-            StoreError::ReadOnly { .. } => Self {
-                detail: "the data directory of the server cannot be written to".to_owned(),
-                ..Self::inside(error.kind(), &error)
-            },
+            StoreError::DiskFull { .. } => {
+                Self::inside(error.kind(), &error).detail("the disk of the server is full")
+            }
+            StoreError::ReadOnly { .. } => Self::inside(error.kind(), &error)
+                .detail("the data directory of the server cannot be written to"),
             _ => Self::inside(error.kind(), &error),
         }
     }

@@ -112,6 +112,15 @@ pub struct ChatReply {
     pub abstained: bool,
     /// What supports the answer: only quotes that were compared with the stored text.
     pub citations: Vec<Citation>,
+    /// Belief that the documents say, 0 to 1.
+    #[serde(default)]
+    pub confidence: f32,
+    /// The likeliest short answer inside the first quote, where the answer is quotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_answer: Option<String>,
+    /// Whether two of the cited documents contradict each other on it.
+    #[serde(default)]
+    pub conflict: bool,
     /// How the answer was made.
     pub mode: AnswerMode,
     /// Where the time went.

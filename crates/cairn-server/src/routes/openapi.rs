@@ -55,7 +55,7 @@ impl Modify for Keys {
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| openapi_json().unwrap_or_default());
 
-/// The OpenAPI document, as `GET /api/v1/openapi.json` sends it.
+/// The description of the API in the `OpenAPI` format, as `GET /api/v1/openapi.json` sends it.
 ///
 /// # Errors
 /// Where it cannot be written as JSON.

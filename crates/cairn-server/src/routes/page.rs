@@ -1,4 +1,4 @@
-//! `GET /docs`: the OpenAPI document as a page to read. No external asset; the policy allows this page's own script and style by
+//! `GET /docs`: the `OpenAPI` document as a page to read. No external asset; the policy allows this page's own script and style by
 //! their hashes, and one fetch, of the document.
 
 use std::sync::LazyLock;

@@ -2,6 +2,11 @@
 //!
 //! Without the test harness, since this program is also the worker that parses documents: started with `worker` it plays one.
 #![expect(clippy::print_stdout, reason = "reports its tests as the harness does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of it is tests, which clippy knows by the harness only"
+)]
 
 mod access;
 mod auth;
