@@ -11,7 +11,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::{Arc, Mutex};
 
 use cairn_answer::{
-    ExtractiveOptions, RankedPassage, TermWeights, answer_extractively, question_words,
+    AbstainOptions, ExtractiveOptions, RankedPassage, TermWeights, answer_extractively, judge,
+    question_words,
 };
 use cairn_types::ports::{EmbedError, Embedder};
 use cairn_types::{
@@ -415,6 +416,7 @@ fn main() -> Result<(), AnyError> {
             );
             let in_document =
                 |passage: usize| docs[ranked[passage].1].id == row["doc_id"].as_str().unwrap_or("");
+            let belief = judge(&found.evidence, &AbstainOptions::default());
             for (group, counts) in [("all", true), ("even", !odd), ("odd", odd)] {
                 if counts && setting == "all" {
                     let sums = figures.entry((lang.clone(), group)).or_default();
@@ -430,6 +432,19 @@ fn main() -> Result<(), AnyError> {
                         found.quotes.first().map_or(0, |q| q.text.chars().count()) as f64,
                     );
                     add("sentences", n_sentences as f64);
+                }
+            }
+            for (group, counts) in [("all", true), ("even", !odd), ("odd", odd)] {
+                if counts {
+                    let sums = figures.entry((lang.clone(), group)).or_default();
+                    let key = if setting == "all" {
+                        "false_abstention"
+                    } else {
+                        "caught_unanswerable"
+                    };
+                    *sums.entry(key).or_default() += f64::from(u8::from(belief.abstain));
+                    *sums.entry("conflicts").or_default() +=
+                        f64::from(u8::from(setting == "all" && found.conflict.is_some()));
                 }
             }
             if let Some(dump) = &mut dump {

@@ -1,4 +1,8 @@
 //! Whether the documents say: a decision from the evidence, before any model is called.
+//!
+//! Two small logistic models over how much of the question (weighted by rarity) the best sentence, its context and
+//! the best passage hold, and how near their vectors are. O(sentences). Known limit: a question about the right
+//! subject whose detail is missing looks answerable; the measured unanswerable questions are about left-out articles.
 
 use crate::evidence::RankedPassage;
 use crate::extract::features::{Candidate, at};
@@ -72,11 +76,73 @@ pub fn judge(evidence: &Evidence, options: &AbstainOptions) -> Verdict {
     }
 }
 
+/// A logistic model: intercept and one weight for each evidence feature.
+struct Logistic {
+    intercept: f32,
+    weights: [f32; N_EVIDENCE],
+}
+
+/// For questions whose sentences an embedder measured. Fitted (L2-penalised, both classes of equal weight) on the odd
+/// English XQuAD questions, answerable: everything indexed, unanswerable: the question's half of the articles left
+/// out, over the English and the 12-language index. The intercept puts belief 0.5 where about 2 % of the answerable
+/// ones of that half lie below.
+const DENSE: Logistic = Logistic {
+    intercept: -11.66,
+    weights: [
+        4.3, 0.0, 1.82, 2.08, 0.0, 1.45, 3.98, 4.38, 6.7, 0.0, 0.0, 0.0, 0.0, 0.0, 2.02, 0.0, 3.15,
+        0.0,
+    ],
+};
+
+/// For words alone: fitted in the same way on the odd questions of 12 languages, with an offset for each language
+/// ([`offset`]), since a question has more words in one script than in another.
+const LEXICAL: Logistic = Logistic {
+    intercept: -10.87,
+    weights: [
+        0.0, 0.0, 1.94, 3.25, 1.32, 2.31, 0.0, 0.0, 0.0, 0.0, 0.0, 2.06, 1.61, 1.49, 5.54, 0.0,
+        5.5, 0.0,
+    ],
+};
+
+/// Puts belief 0.5 where 3 % of the odd answerable questions of the language lie below. Other languages get the upper
+/// quartile: wrongly abstaining is the worse mistake where nothing was measured.
+fn offset(lang: Option<&str>) -> f32 {
+    match lang {
+        Some("ar") => 2.22,
+        Some("de") => 2.63,
+        Some("el") => 1.16,
+        Some("en") => 0.55,
+        Some("es") => 0.68,
+        Some("hi") => 1.69,
+        Some("ro") => 0.46,
+        Some("ru") => 1.59,
+        Some("th") => -2.11,
+        Some("tr") => 1.95,
+        Some("vi") => -1.31,
+        Some("zh") => 3.48,
+        _ => 2.22,
+    }
+}
+
 impl Evidence {
-    /// Belief that the documents say, 0 to 1.
+    /// Belief that the documents say, 0 to 1. Nothing found at all is 0.
     #[must_use]
     pub fn confidence(&self) -> f32 {
-        self.features[3].clamp(0.0, 1.0)
+        if self.features.iter().all(|value| *value == 0.0) {
+            return 0.0;
+        }
+        let (model, offset) = if self.has_dense {
+            (&DENSE, 0.0)
+        } else {
+            (&LEXICAL, offset(self.lang.as_deref()))
+        };
+        let sum: f32 = model
+            .weights
+            .iter()
+            .zip(&self.features)
+            .map(|(w, f)| w * f)
+            .sum();
+        1.0 / (1.0 + (-(model.intercept + offset + sum)).exp())
     }
 
     /// Gathers the evidence from the ranked sentences (best first) of the ranked passages.
@@ -161,5 +227,32 @@ impl Evidence {
             has_dense,
             lang,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_evidence_is_more_belief() {
+        let mut evidence = Evidence {
+            has_dense: true,
+            ..Evidence::default()
+        };
+        assert!(judge(&evidence, &AbstainOptions::default()).abstain);
+        let mut before = 0.0;
+        for step in [0.1, 0.3, 0.5, 0.7, 0.9] {
+            evidence.features = [step; N_EVIDENCE];
+            for has_dense in [true, false] {
+                evidence.has_dense = has_dense;
+                assert!((0.0..=1.0).contains(&evidence.confidence()));
+            }
+            evidence.has_dense = true;
+            assert!(evidence.confidence() > before);
+            before = evidence.confidence();
+        }
+        assert!(!judge(&evidence, &AbstainOptions::default()).abstain);
+        assert!(judge(&evidence, &AbstainOptions { threshold: 1.1 }).abstain);
     }
 }

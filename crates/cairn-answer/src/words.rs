@@ -208,8 +208,11 @@ pub(crate) fn language<'a>(given: Option<&'a str>, text: &str) -> Option<Cow<'a,
 }
 
 /// The language of a question: short texts fool a detector, so English question words go first, and the language
-/// of the best passage decides where the detector is not sure.
-pub(crate) fn question_language(question: &str, best_passage: Option<&str>) -> Option<String> {
+/// of the best passage (`best_passage`) decides where the detector is not sure.
+pub(crate) fn question_language(
+    question: &str,
+    best_passage: Option<Cow<'_, str>>,
+) -> Option<String> {
     let words = question_words(question);
     let n_english = words
         .iter()
@@ -222,7 +225,7 @@ pub(crate) fn question_language(question: &str, best_passage: Option<&str>) -> O
         return Some("en".to_owned());
     }
     language(None, question)
-        .or_else(|| best_passage.and_then(|text| language(None, text)))
+        .or(best_passage)
         .map(Cow::into_owned)
 }
 
@@ -342,26 +345,15 @@ mod tests {
     fn questions_tell_their_language() {
         let cases = [
             ("Who won the game?", None, Some("en")),
-            (
-                "What time?",
-                Some("Der Zug fährt um acht Uhr vom Bahnhof ab und kommt spät an."),
-                Some("en"),
-            ),
-            (
-                "Preis Wartung",
-                Some("Der Zug fährt um acht Uhr vom Bahnhof ab und kommt spät an."),
-                Some("de"),
-            ),
-            ("谁赢了比赛？", None, Some("zh")),
+            ("What time?", Some("de"), Some("en")),
+            ("Preis Wartung", Some("de"), Some("de")),
+            ("谁赢了比赛？", Some("en"), Some("zh")),
             ("किसने जीता?", None, Some("hi")),
             ("", None, None),
         ];
         for (question, passage, expect) in cases {
-            assert_eq!(
-                question_language(question, passage).as_deref(),
-                expect,
-                "{question}"
-            );
+            let got = question_language(question, passage.map(Cow::Borrowed));
+            assert_eq!(got.as_deref(), expect, "{question}");
         }
     }
 

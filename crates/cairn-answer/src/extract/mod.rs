@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::evidence::{RankedPassage, TermWeights};
 use crate::question::Question;
 use crate::sentences::SentenceKind;
-use crate::words::question_language;
+use crate::words::{language, question_language};
 use features::{Candidate, at, candidates};
 
 pub use features::{FEATURE_NAMES, N_FEATURES};
@@ -117,7 +117,9 @@ pub fn answer_extractively(
     }
     let passages = &passages[..passages.len().min(options.max_passages)];
     let mut all = candidates(&asked, passages);
-    let best_passage = passages.first().map(|ranked| ranked.passage.text.as_str());
+    let best_passage = passages
+        .first()
+        .and_then(|ranked| language(ranked.passage.meta.lang.as_deref(), &ranked.passage.text));
     let lang = question_language(question, best_passage);
     // Vectors of a language that the weights were not fitted on mislead: measured, see `model`.
     let embedder =
