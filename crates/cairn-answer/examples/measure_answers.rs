@@ -17,7 +17,7 @@ use cairn_answer::{
 use cairn_types::ports::{EmbedError, Embedder};
 use cairn_types::{
     AccessList, BlobHash, CharSpan, ChunkId, ChunkMeta, ChunkNo, DocumentId, DocumentStatus,
-    DocumentSummary, EmbeddingSpace, ParseReport, Passage, Source, TenantId, Timestamp, VersionNo,
+    DocumentSummary, EmbeddingSpace, ParseReport, Passage, Source, Timestamp, VersionNo,
 };
 use rust_stemmers::{Algorithm, Stemmer};
 use serde_json::{Value, json};
@@ -164,7 +164,6 @@ fn passage(no: usize, row: &Value) -> Passage {
         updated_at: Timestamp(0),
         deleted_at: None,
     };
-    let _ = TenantId(1);
     Passage {
         chunk_no: ChunkNo(u32::try_from(no).unwrap_or(u32::MAX)),
         id,

@@ -56,6 +56,7 @@ impl Question {
     pub(crate) fn new(text: &str, weights: &TermWeights) -> Self {
         let words = Analyser::new(None).words(text);
         let kind = answer_kind(&words, text);
+        let remark = remark_start(text);
         let mut terms: Vec<Term> = Vec::new();
         let mut add = |word: &Word, weight: f32| {
             if weight > 0.0 && !terms.iter().any(|term| term.surface == word.surface) {
@@ -67,7 +68,12 @@ impl Question {
             }
         };
         for word in words.iter().filter(|word| !is_function_word(&word.surface)) {
-            add(word, weights.of(&word.surface));
+            let share = if word.start < remark {
+                1.0
+            } else {
+                REMARK_SHARE
+            };
+            add(word, share * weights.of(&word.surface));
         }
         if terms.is_empty() {
             // Nothing but question words (`Who is who?`): they are all there is to look for.
@@ -105,6 +111,18 @@ impl Question {
                     .clone()
             })
             .collect()
+    }
+}
+
+/// Weight of a word in a remark after the question (`Who paid? List all names.`): it says how to answer. A guess.
+const REMARK_SHARE: f32 = 0.2;
+
+/// Byte at which a remark after the only question mark begins; the text's length where there is none.
+fn remark_start(text: &str) -> usize {
+    let mut marks = text.match_indices(['?', '？', '؟']);
+    match (marks.next(), marks.next()) {
+        (Some((at, _)), None) if text[..at].split_whitespace().count() >= 3 => at,
+        _ => text.len(),
     }
 }
 
@@ -387,6 +405,13 @@ const FUNCTION_WORDS: &[&str] = &[
     "tell",
     "about",
     "besides",
+    "find",
+    "give",
+    "show",
+    "list",
+    "record",
+    "if",
+    "q",
     // German
     "was",
     "welche",
@@ -634,6 +659,20 @@ mod tests {
             let question = Question::new(text, &TermWeights::default());
             assert_eq!(question.kind, expect, "{text}");
         }
+    }
+
+    #[test]
+    fn a_remark_weighs_less() {
+        let question = Question::new(
+            "Who paid the invoice? Write every name.",
+            &TermWeights::default(),
+        );
+        let weight = |word: &str| {
+            let term = question.terms.iter().find(|term| term.surface == word);
+            term.map_or(0.0, |term| term.weight)
+        };
+        assert!(weight("invoice") > weight("every"));
+        assert_eq!(remark_start("One? Two?"), "One? Two?".len());
     }
 
     #[test]

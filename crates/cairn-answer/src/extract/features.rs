@@ -336,7 +336,17 @@ fn nearness(question: &Question, places: &[Vec<usize>], place: Option<usize>) ->
 fn kind_fit(kind: AnswerKind, words: &[Word], place: usize, body: &str) -> f32 {
     let word = &words[place];
     let is_number = word.kind == WordKind::Number || NUMBER_WORDS.contains(&word.surface.as_str());
-    let is_name = word.kind == WordKind::Capitalised && (place > 0 || words.len() == 1);
+    // `3 May 1937`: a capital next to a number is a month more often than a name.
+    let by_number = [place.checked_sub(1), Some(place + 1)]
+        .into_iter()
+        .flatten()
+        .any(|i| {
+            words
+                .get(i)
+                .is_some_and(|word| word.kind == WordKind::Number)
+        });
+    let is_name =
+        word.kind == WordKind::Capitalised && !by_number && (place > 0 || words.len() == 1);
     let rest = body[word.end..].trim_start();
     let value = match kind {
         AnswerKind::Number => {
@@ -364,7 +374,7 @@ fn kind_fit(kind: AnswerKind, words: &[Word], place: usize, body: &str) -> f32 {
             if is_name {
                 1.0
             } else if word.kind == WordKind::Capitalised {
-                0.6
+                0.4
             } else {
                 0.0
             }

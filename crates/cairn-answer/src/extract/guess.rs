@@ -30,7 +30,10 @@ pub(crate) fn widen(
             words[i].kind == WordKind::Number || SCALES.contains(&words[i].surface.as_str())
         }
         AnswerKind::Time => words[i].kind != WordKind::Plain && words[i].kind != WordKind::Pair,
-        _ => words[i].kind == WordKind::Capitalised || words[i].kind == WordKind::Number,
+        AnswerKind::Person | AnswerKind::Place => words[i].kind == WordKind::Capitalised,
+        AnswerKind::YesNo | AnswerKind::Any => {
+            words[i].kind == WordKind::Capitalised || words[i].kind == WordKind::Number
+        }
     };
     let (mut first, mut last) = (place, place);
     while first > 0 && !own[first - 1] && fits(first - 1) && joins(first - 1, first) {

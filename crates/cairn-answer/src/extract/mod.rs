@@ -355,3 +355,104 @@ fn quotes(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::passage;
+
+    fn ask(question: &str, passages: &[RankedPassage]) -> Extraction {
+        let options = ExtractiveOptions::default();
+        answer_extractively(question, passages, &TermWeights::default(), None, &options).unwrap()
+    }
+
+    #[test]
+    fn neighbours_are_one_quote_and_repeats_are_left_out() {
+        let text = "Ada Lovelace wrote the first program. The program computed Bernoulli numbers. It rained.";
+        let mut again = passage(
+            1,
+            "ada.txt",
+            38,
+            "The program computed Bernoulli numbers. It rained.",
+        );
+        again.passage.id.ordinal = 1;
+        let passages = [passage(1, "ada.txt", 0, text), again];
+        let found = ask(
+            "What did the first program of Ada Lovelace compute?",
+            &passages,
+        );
+        assert_eq!(found.quotes[0].passage, 0);
+        assert!(found.quotes[0].n_sentences >= 2);
+        let spans: Vec<CharSpan> = found.quotes.iter().map(|quote| quote.span).collect();
+        for (i, a) in spans.iter().enumerate() {
+            for b in &spans[i + 1..] {
+                assert!(
+                    a.end <= b.start || b.end <= a.start,
+                    "{a:?} and {b:?} overlap"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_answer_is_guessed() {
+        let passages = [passage(
+            1,
+            "a.txt",
+            0,
+            "The bridge was opened on 3 May 1937 by the mayor, John Smith.",
+        )];
+        assert_eq!(
+            ask("When was the bridge opened?", &passages)
+                .short_answer
+                .as_deref(),
+            Some("3 May 1937")
+        );
+        assert_eq!(
+            ask("Who opened the bridge?", &passages)
+                .short_answer
+                .as_deref(),
+            Some("John Smith")
+        );
+    }
+
+    #[test]
+    fn a_question_without_words_is_refused() {
+        let error = answer_extractively(
+            "?!",
+            &[],
+            &TermWeights::default(),
+            None,
+            &ExtractiveOptions::default(),
+        );
+        assert!(matches!(error, Err(Error::EmptyQuestion { .. })));
+        assert!(ask("Who?", &[]).quotes.is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_quote_slices_back(
+            question in "[a-zà-ü一-丁ก-ค0-9 ]{1,20}x",
+            texts in proptest::collection::vec("(\\PC|\n|\\. |。|[a-e] | \\| ){0,60}", 0..5),
+            start in 0usize..1000,
+        ) {
+            let passages: Vec<RankedPassage> = texts
+                .iter()
+                .zip(1u64..)
+                .map(|(text, id)| passage(id, "t", start, text))
+                .collect();
+            let found = ask(&question, &passages);
+            proptest::prop_assert!(found.quotes.len() <= 3);
+            proptest::prop_assert!(found.quotes.iter().map(|q| q.n_sentences).sum::<usize>() <= 3);
+            for quote in &found.quotes {
+                let passage = &passages[quote.passage].passage;
+                let inner = CharSpan::new(quote.span.start - start, quote.span.end - start);
+                proptest::prop_assert_eq!(inner.slice(&passage.text), Some(quote.text.as_str()));
+                proptest::prop_assert_eq!(&passage.text[quote.bytes.clone()], &quote.text);
+                if let Some(guess) = &quote.guess {
+                    proptest::prop_assert!(quote.text.get(guess.clone()).is_some());
+                }
+            }
+        }
+    }
+}
