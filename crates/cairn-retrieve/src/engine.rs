@@ -128,7 +128,9 @@ impl Engine {
         }
         changed.sort_unstable();
         changed.dedup();
-        let (read_at, documents) = self.catalog.index_documents(system, Some(&changed)).await?;
+        // The rows may be newer than `seq`. The position stays at `seq` all the same: other documents that changed
+        // meanwhile were not asked for, and those that were are looked at again next time, which changes nothing.
+        let (_, documents) = self.catalog.index_documents(system, Some(&changed)).await?;
         let mut table = DocTable::clone(&self.current().documents);
         let mut touched = RoaringBitmap::new();
         for document in documents {
@@ -158,15 +160,15 @@ impl Engine {
             *writer = Some(arms);
             return Err(error);
         }
-        let seq = seq.max(read_at);
         let table = Arc::new(table);
         let (arms, state) = run(move || commit(arms, seq, table)).await??;
         *writer = Some(arms);
-        drop(writer);
         *self
             .state
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
+        // Only now: a later refresh must not be overtaken by this one's state.
+        drop(writer);
         Ok(seq)
     }
 
