@@ -53,8 +53,11 @@ enum Script {
     Says(&'static [&'static str]),
     Fails,
     BreaksOff(&'static [&'static str]),
-    /// Never answers; cancels the token when it is dropped.
-    Silent(CancellationToken),
+    /// Never answers; cancels the tokens when it is asked and when it is dropped.
+    Silent {
+        asked: CancellationToken,
+        dropped: CancellationToken,
+    },
 }
 
 struct Model(Script);
@@ -95,7 +98,8 @@ impl ChatProvider for Model {
                 let reason = "nobody listens".to_owned();
                 return Err(ChatError::Unavailable { provider, reason });
             }
-            Script::Silent(dropped) => {
+            Script::Silent { asked, dropped } => {
+                asked.cancel();
                 let guard = dropped.drop_guard();
                 stream::once(async move {
                     let _guard = guard;
@@ -417,8 +421,12 @@ async fn begin(test: &TestApp, enough: impl Fn(&str) -> bool) -> (String, Body) 
 
 fn a_silent_model() {
     run(async {
-        let dropped = CancellationToken::new();
-        let test = with_model(Script::Silent(dropped.clone())).await;
+        let (asked, dropped) = (CancellationToken::new(), CancellationToken::new());
+        let silent = Script::Silent {
+            asked: asked.clone(),
+            dropped: dropped.clone(),
+        };
+        let test = with_model(silent).await;
         let (text, body) = begin(&test, |text| text.matches(": heartbeat").count() >= 3).await;
         assert!(
             events(&text)
@@ -426,6 +434,7 @@ fn a_silent_model() {
                 .all(|event| event.name == "search_results"),
             "{text}"
         );
+        asked.cancelled().await;
         assert!(!dropped.is_cancelled());
         drop(body);
         dropped.cancelled().await;
@@ -434,9 +443,14 @@ fn a_silent_model() {
 
 fn a_shutdown_ends_streams() {
     run(async {
-        let dropped = CancellationToken::new();
-        let test = with_model(Script::Silent(dropped.clone())).await;
+        let (asked, dropped) = (CancellationToken::new(), CancellationToken::new());
+        let silent = Script::Silent {
+            asked: asked.clone(),
+            dropped: dropped.clone(),
+        };
+        let test = with_model(silent).await;
         let (mut text, body) = begin(&test, |text| text.contains(": heartbeat")).await;
+        asked.cancelled().await;
         let close = tokio::spawn({
             let app = test.app.clone();
             async move { app.close().await }
