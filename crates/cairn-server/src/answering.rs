@@ -306,9 +306,12 @@ fn to_reply(answer: &Answer, found: &Found) -> ChatReply {
         confidence: answer.confidence,
         short_answer: answer.short_answer.clone(),
         conflict: answer.conflict.is_some(),
-        mode: match answer.mode {
-            cairn_answer::AnswerMode::Extractive => AnswerMode::Extractive,
-            cairn_answer::AnswerMode::Model => AnswerMode::Model,
+        mode: match (answer.mode, answer.stop) {
+            // No model was asked, so none is named.
+            (_, StopReason::Abstained) | (cairn_answer::AnswerMode::Extractive, _) => {
+                AnswerMode::Extractive
+            }
+            (cairn_answer::AnswerMode::Model, _) => AnswerMode::Model,
         },
         timing_ms: ChatTimingMs::default(),
         nearest: search_results(&nearest),

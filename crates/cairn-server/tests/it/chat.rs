@@ -205,6 +205,12 @@ fn abstains() {
             "{answer}"
         );
         assert!(answer["nearest"].as_array().unwrap().len() <= 3);
+        assert_eq!(
+            (&answer["mode"], answer.get("model")),
+            (&json!("extractive"), None),
+            "no model was asked"
+        );
+        assert_eq!(answer.get("notes"), None, "and so none failed");
         let empty = TestApp::new().await;
         let answer = ask(
             &empty,
