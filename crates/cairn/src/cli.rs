@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cairn_server::api::SearchMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Answers questions from your own documents and cites the exact place of every statement.
@@ -24,12 +25,11 @@ pub(crate) struct Cli {
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// Folder for everything that Cairn keeps [default: ~/.local/share/cairn]
+    /// Folder for everything that Cairn keeps [env: `CAIRN_DATA_DIR`] [default: ~/.local/share/cairn]
     #[arg(
         long,
         global = true,
         value_name = "DIR",
-        env = "CAIRN_DATA_DIR",
         help_heading = "Global options"
     )]
     pub(crate) data_dir: Option<PathBuf>,
@@ -180,12 +180,12 @@ pub(crate) enum ModeArg {
     Lexical,
 }
 
-impl ModeArg {
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Hybrid => "hybrid",
-            Self::Dense => "dense",
-            Self::Lexical => "lexical",
+impl From<ModeArg> for SearchMode {
+    fn from(mode: ModeArg) -> Self {
+        match mode {
+            ModeArg::Hybrid => Self::Hybrid,
+            ModeArg::Dense => Self::Dense,
+            ModeArg::Lexical => Self::Lexical,
         }
     }
 }
@@ -331,7 +331,7 @@ pub(crate) enum IndexCommand {
 /// Flags of `eval`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A data set folder holds corpus.jsonl, queries.jsonl and qrels.tsv (retrieval), or docs.jsonl and\nqa.jsonl (questions with answers); .gz is read too. Without --data-dir the data set is read into a\nthrow-away folder with the model of the usual one.\n\nExamples:\n  cairn eval --dataset data/ir_cranfield --gate hybrid.ndcg_at_10=0.56\n  cairn eval --dataset data/qa_xquad --lang en --json"
+    after_help = "A data set folder holds corpus.jsonl, queries.jsonl and qrels.tsv (retrieval), or docs.jsonl and\nqa.jsonl (questions with answers); .gz is read too. Without --data-dir the data set is read into a\nthrow-away folder with the model of the usual one; with it, into a collection of its own there.\n\nExamples:\n  cairn eval --dataset data/ir_cranfield --gate hybrid.ndcg_at_10=0.56\n  cairn eval --dataset data/qa_xquad --lang en --json"
 )]
 pub(crate) struct EvalArgs {
     /// Folder of the data set

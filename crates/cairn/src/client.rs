@@ -4,9 +4,12 @@
 use std::path::PathBuf;
 
 use axum::body::Body;
+use cairn_server::api::Problem;
 use cairn_types::ErrorKind;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, header};
 use http_body_util::BodyExt as _;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -36,6 +39,21 @@ impl Client {
     /// Whether a server answers, not this process.
     pub(crate) const fn is_remote(&self) -> bool {
         matches!(self.target, Target::Unix(_))
+    }
+
+    /// A reply to a `GET`, for `--json` as it came.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.json(Method::GET, path, None).await
+    }
+
+    /// A reply to a `POST`, for `--json` as it came.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+    ) -> Result<Value, Failure> {
+        self.json(Method::POST, path, Some(&to_json(request)?))
+            .await
     }
 
     /// A JSON reply.
@@ -165,20 +183,28 @@ async fn problem(response: Response<Body>) -> Failure {
         Ok(body) => body.to_bytes(),
         Err(error) => return broken(&error.to_string()),
     };
-    let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let code = text("code").unwrap_or_else(|| "internal".to_owned());
-    Failure {
-        message: text("detail")
-            .or_else(|| text("title"))
-            .unwrap_or_else(|| format!("the server answered {status}")),
-        hint: text("hint"),
-        exit_code: exit_code(&code, status),
-        code,
+    match serde_json::from_slice::<Problem>(&bytes) {
+        Ok(problem) => failed(problem),
+        Err(_) => Failure {
+            message: format!("the server answered {status}"),
+            hint: None,
+            exit_code: exit_code("", status.as_u16()),
+            code: "internal".to_owned(),
+        },
     }
 }
 
-fn exit_code(code: &str, status: StatusCode) -> u8 {
+/// A problem document as a failure of the command.
+pub(crate) fn failed(problem: Problem) -> Failure {
+    Failure {
+        exit_code: exit_code(&problem.code, problem.status),
+        message: problem.detail,
+        hint: problem.hint,
+        code: problem.code,
+    }
+}
+
+fn exit_code(code: &str, status: u16) -> u8 {
     let kinds = [
         ErrorKind::InvalidInput,
         ErrorKind::NotFound,
@@ -191,14 +217,10 @@ fn exit_code(code: &str, status: StatusCode) -> u8 {
         ErrorKind::Bug,
     ];
     let by_code = kinds.iter().find(|kind| kind.code() == code);
-    let by_status = || {
-        kinds
-            .iter()
-            .find(|kind| kind.http_status() == status.as_u16())
-    };
+    let by_status = || kinds.iter().find(|kind| kind.http_status() == status);
     by_code.or_else(by_status).map_or_else(
         || {
-            if status.is_client_error() {
+            if (400..500).contains(&status) {
                 ErrorKind::InvalidInput.exit_code()
             } else {
                 ErrorKind::Bug.exit_code()
@@ -215,7 +237,32 @@ fn broken(reason: &str) -> Failure {
     )
 }
 
-/// Percent-encodes a value for a query string or path.
+/// A request as JSON.
+pub(crate) fn to_json(request: &impl Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(request).map_err(|error| {
+        Failure::new(
+            ErrorKind::Bug,
+            format!("the request cannot be written: {error}"),
+        )
+    })
+}
+
+/// A reply as one of the objects of the API.
+pub(crate) fn read<T: DeserializeOwned>(reply: Value) -> Result<T, Failure> {
+    serde_json::from_value(reply).map_err(|error| unreadable(&error))
+}
+
+/// One line of a stream as one of the objects of the API.
+pub(crate) fn read_line<T: DeserializeOwned>(line: &str) -> Result<T, Failure> {
+    serde_json::from_str(line).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &serde_json::Error) -> Failure {
+    Failure::new(ErrorKind::Bug, format!("the reply cannot be read: {error}"))
+        .hint("a running server of another version may have sent it: restart `cairn serve`")
+}
+
+/// Percent-encodes a value for a query string or one part of a path.
 pub(crate) fn encode(text: &str) -> String {
     use std::fmt::Write as _;
     text.bytes()
@@ -230,4 +277,23 @@ pub(crate) fn encode(text: &str) -> String {
             }
             out
         })
+}
+
+/// A path as `file:` URIs have it: its separators stay.
+pub(crate) fn encode_path(path: &str) -> String {
+    encode(path).replace("%2F", "/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_cannot_leave_their_place() {
+        assert_eq!(
+            encode("a b/../ü?&=#%"),
+            "a%20b%2F..%2F%C3%BC%3F%26%3D%23%25"
+        );
+        assert_eq!(encode_path("/a b/c"), "/a%20b/c");
+    }
 }

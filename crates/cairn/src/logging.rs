@@ -6,9 +6,15 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::Settings;
 use crate::failure::Failure;
+use crate::output::Output;
 
 /// Starts logging for the rest of the process.
-pub(crate) fn start(settings: &Settings, verbose: u8, is_server: bool) -> Result<(), Failure> {
+pub(crate) fn start(
+    settings: &Settings,
+    verbose: u8,
+    is_server: bool,
+    output: Output,
+) -> Result<(), Failure> {
     let level = match (verbose, is_server && settings.log_level_is_default) {
         (0, true) => "info",
         (0, false) => settings.log_level.as_str(),
@@ -19,7 +25,8 @@ pub(crate) fn start(settings: &Settings, verbose: u8, is_server: bool) -> Result
     let filter = if level == "trace" {
         EnvFilter::new("trace")
     } else {
-        EnvFilter::new(format!("warn,cairn={level}{}", crates(level)))
+        let libraries = if level == "error" { "error" } else { "warn" };
+        EnvFilter::new(format!("{libraries},cairn={level}{}", crates(level)))
     };
     let writer = match &settings.log_file {
         None => BoxMakeWriter::new(std::io::stderr),
@@ -44,7 +51,8 @@ pub(crate) fn start(settings: &Settings, verbose: u8, is_server: bool) -> Result
     let result = if settings.log_json {
         builder.json().flatten_event(true).try_init()
     } else {
-        builder.with_ansi(settings.log_file.is_none()).try_init()
+        let ansi = settings.log_file.is_none() && output.error_colours;
+        builder.with_ansi(ansi).try_init()
     };
     result.map_err(|error| {
         Failure::new(

@@ -23,6 +23,7 @@ use crate::client::{Client, Target};
 use crate::config::{Effective, Settings};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::wiring::Embedding;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -47,7 +48,9 @@ fn start(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
         Command::Worker(args) => return commands::worker::run(args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "cairn", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cairn", &mut script);
+            output.write(&String::from_utf8_lossy(&script))?;
             return Ok(0);
         }
         _ => {}
@@ -60,6 +63,7 @@ fn start(cli: Cli) -> Result<u8, Failure> {
         &settings,
         cli.global.verbose,
         matches!(cli.command, Command::Serve { .. }),
+        output,
     )?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -87,7 +91,13 @@ fn configuration(cli: &Cli) -> Result<(Effective, Settings), Failure> {
         .filter_map(|(name, _)| name.into_string().ok())
         .collect();
     let home = wiring::default_data_dir(&variable);
-    let data_dir = cli.global.data_dir.clone().or_else(|| home.clone());
+    let named = variable("CAIRN_DATA_DIR").filter(|dir| !dir.is_empty());
+    let data_dir = cli
+        .global
+        .data_dir
+        .clone()
+        .or_else(|| named.map(std::path::PathBuf::from))
+        .or_else(|| home.clone());
     let beside = data_dir
         .as_ref()
         .map(|dir| dir.join("cairn.toml"))
@@ -104,7 +114,7 @@ fn configuration(cli: &Cli) -> Result<(Effective, Settings), Failure> {
         flags.push(("server.listen", "--listen", listen.clone()));
     }
     let effective = config::load(file.as_deref(), &variable, &names, &flags)?;
-    let Some(home) = home.or_else(|| cli.global.data_dir.clone()) else {
+    let Some(home) = data_dir else {
         return Err(Failure::new(
             ErrorKind::InvalidInput,
             "there is no home folder to keep data in",
@@ -121,7 +131,7 @@ async fn run(cli: Cli, settings: Settings, output: Output) -> Result<u8, Failure
     match command {
         Command::Serve { .. } => {
             let listen = settings.listen.clone();
-            let opened = wiring::open(&settings, &llm).await?;
+            let opened = wiring::open(&settings, &llm, Embedding::Checked).await?;
             commands::serve::run(opened, &listen, output).await
         }
         Command::Eval(args) => {
@@ -129,7 +139,12 @@ async fn run(cli: Cli, settings: Settings, output: Output) -> Result<u8, Failure
             commands::eval::run(args, &settings, &llm, own_dir, output).await
         }
         command => {
-            let (client, _opened) = connect(&settings, &llm, global.key.clone()).await?;
+            let embedding = if matches!(command, Command::Models(_)) {
+                Embedding::WhereUsable
+            } else {
+                Embedding::Checked
+            };
+            let (client, _opened) = connect(&settings, &llm, embedding, global.key.clone()).await?;
             dispatch(&client, command, &global, &settings, output).await
         }
     }
@@ -139,6 +154,7 @@ async fn run(cli: Cli, settings: Settings, output: Output) -> Result<u8, Failure
 async fn connect(
     settings: &Settings,
     llm: &cairn_llm::LlmSettings,
+    embedding: Embedding,
     key: Option<String>,
 ) -> Result<(Client, Option<wiring::Opened>), Failure> {
     if let LockState::Held { pid } = DataDir::peek(&settings.data_dir)? {
@@ -157,7 +173,7 @@ async fn connect(
             "wait until it ends, or run `cairn serve`: several commands can use a server at once",
         ));
     }
-    let opened = wiring::open(settings, llm).await?;
+    let opened = wiring::open(settings, llm, embedding).await?;
     let router = cairn_server::router(opened.app.clone(), cairn_server::Surface::Local);
     Ok((Client::new(Target::InProcess(router), key), Some(opened)))
 }

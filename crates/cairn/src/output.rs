@@ -14,15 +14,19 @@ pub(crate) struct Output {
     pub(crate) quiet: bool,
     /// Whether standard output is a terminal that takes colours.
     pub(crate) colours: bool,
+    /// The same of standard error.
+    pub(crate) error_colours: bool,
 }
 
 impl Output {
     pub(crate) fn new(global: &Global, no_color: bool) -> Self {
         let colours = !global.json && !no_color && io::stdout().is_terminal();
+        let error_colours = !no_color && io::stderr().is_terminal();
         Self {
             json: global.json,
             quiet: global.quiet,
             colours,
+            error_colours,
         }
     }
 

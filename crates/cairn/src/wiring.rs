@@ -62,15 +62,32 @@ impl Parts {
     }
 }
 
+/// What a command needs of the embedding model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Embedding {
+    /// None may be installed, but one that cannot be used is an error: words alone would not be what was asked for.
+    Checked,
+    /// One that cannot be used is as good as none: the command is there to replace it.
+    WhereUsable,
+}
+
 /// Opens the data directory of the settings.
-pub(crate) async fn open(settings: &Settings, llm: &LlmSettings) -> Result<Opened, Failure> {
-    parts(settings, llm, None).await?.into_app().await
+pub(crate) async fn open(
+    settings: &Settings,
+    llm: &LlmSettings,
+    embedding: Embedding,
+) -> Result<Opened, Failure> {
+    parts(settings, llm, embedding, None)
+        .await?
+        .into_app()
+        .await
 }
 
 /// Opens all but the search indexes, with the models of `models` or those of the data directory.
 pub(crate) async fn parts(
     settings: &Settings,
     llm: &LlmSettings,
+    embedding: Embedding,
     models: Option<ModelStore>,
 ) -> Result<Parts, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -86,7 +103,10 @@ pub(crate) async fn parts(
     let blobs = Arc::new(BlobStore::open(dir.blobs(), limits)?);
     let models = models.unwrap_or_else(|| ModelStore::open(dir.models()));
     let load = load_options(settings)?;
-    let embedder = load_embedder(&models, settings, &load)?;
+    let embedder = match load_embedder(&models, settings, &load) {
+        Err(_) if embedding == Embedding::WhereUsable => None,
+        loaded => loaded?,
+    };
     let parts = AppParts {
         catalog,
         blobs,

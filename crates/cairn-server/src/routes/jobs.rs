@@ -100,6 +100,10 @@ pub(super) async fn show(
     Id(id): Id<JobId>,
 ) -> Result<Json<Job>, ApiError> {
     let job = app.catalog().job(&caller.scope, id).await?;
+    if job.state == JobState::Done {
+        // Who is told that a job is done may count on finding its documents.
+        app.refresh().await?;
+    }
     let mut items = Vec::with_capacity(job.request.items.len());
     for item in &job.request.items {
         // Who sent a document may have lost the right to read it since.

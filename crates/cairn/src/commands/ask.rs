@@ -2,15 +2,21 @@
 
 use std::fmt::Write as _;
 
+use cairn_server::api::{
+    ChatMessage, ChatMode, ChatReply, ChatRequest, ChatRole, ChatText, Problem,
+};
+use cairn_types::ErrorKind;
 use http::Method;
-use serde_json::{Value, json};
 use tokio::io::AsyncBufReadExt as _;
 
 use crate::cli::{AskArgs, AskFlags};
-use crate::client::Client;
-use crate::commands::search::{excerpt, filter_json, merged, place};
-use crate::failure::Failure;
-use crate::output::{Output, harmless};
+use crate::client::{Client, failed, read, read_line};
+use crate::commands::search::{excerpt, place};
+use crate::failure::{Failure, INTERRUPTED};
+use crate::output::{Output, harmless, show_failure};
+
+/// Messages that go along with a question: the server takes no endless conversation.
+const MAX_HISTORY: usize = 20;
 
 pub(crate) async fn ask(
     client: &Client,
@@ -18,15 +24,8 @@ pub(crate) async fn ask(
     collections: &[String],
     output: Output,
 ) -> Result<u8, Failure> {
-    answer(
-        client,
-        &[],
-        &args.question,
-        &args.flags,
-        collections,
-        output,
-    )
-    .await?;
+    let AskArgs { question, flags } = args;
+    answer(client, &[], &question, &flags, collections, output).await?;
     Ok(0)
 }
 
@@ -39,7 +38,7 @@ pub(crate) async fn chat(
 ) -> Result<u8, Failure> {
     output.note("Ask a question; an empty line or Ctrl-D ends the conversation.");
     let mut lines = tokio::io::BufReader::new(tokio::io::stdin()).lines();
-    let mut history: Vec<Value> = Vec::new();
+    let mut history: Vec<ChatMessage> = Vec::new();
     loop {
         if !output.json && !output.quiet {
             output.write("\n> ")?;
@@ -50,58 +49,63 @@ pub(crate) async fn chat(
         };
         let line = next.map_err(|error| {
             Failure::new(
-                cairn_types::ErrorKind::InvalidInput,
+                ErrorKind::InvalidInput,
                 format!("the question cannot be read: {error}"),
             )
         })?;
-        let Some(question) = line
-            .map(|line| line.trim().to_owned())
-            .filter(|line| !line.is_empty())
-        else {
+        let question = line.unwrap_or_default().trim().to_owned();
+        if question.is_empty() {
             return Ok(0);
-        };
+        }
         match answer(client, &history, &question, &flags, collections, output).await {
             Ok(text) => {
-                history.push(json!({ "role": "user", "content": question }));
-                history.push(json!({ "role": "assistant", "content": text }));
-                // The server takes the last exchanges; older ones would only make requests larger.
-                let surplus = history.len().saturating_sub(20);
+                history.push(message(ChatRole::User, question));
+                history.push(message(ChatRole::Assistant, text));
+                let surplus = history.len().saturating_sub(MAX_HISTORY);
                 history.drain(..surplus);
             }
-            Err(failure) if failure.exit_code == crate::failure::INTERRUPTED => {
-                return Err(failure);
-            }
-            Err(failure) => crate::output::show_failure(&failure, output.json),
+            Err(failure) if failure.exit_code == INTERRUPTED => return Err(failure),
+            Err(failure) => show_failure(&failure, output.json),
         }
     }
+}
+
+const fn message(role: ChatRole, content: String) -> ChatMessage {
+    ChatMessage { role, content }
 }
 
 /// One answer, streamed to a person, whole to a program; returns its text.
 async fn answer(
     client: &Client,
-    history: &[Value],
+    history: &[ChatMessage],
     question: &str,
     flags: &AskFlags,
     collections: &[String],
     output: Output,
 ) -> Result<String, Failure> {
+    let filter = flags.filter.clone();
     let mut messages = history.to_vec();
-    messages.push(json!({ "role": "user", "content": question }));
-    let mode = if flags.extractive {
-        "extractive"
-    } else {
-        "auto"
+    messages.push(message(ChatRole::User, question.to_owned()));
+    let request = ChatRequest {
+        messages,
+        mode: if flags.extractive {
+            ChatMode::Extractive
+        } else {
+            ChatMode::Auto
+        },
+        stream: !output.json,
+        collections: collections.to_vec(),
+        tags: filter.tags,
+        media_types: filter.media_types,
+        path: filter.path,
+        since: filter.since,
+        until: filter.until,
+        ..ChatRequest::default()
     };
-    let request = merged(
-        filter_json(&flags.filter, collections),
-        json!({ "messages": messages, "mode": mode, "stream": !output.json }),
-    );
     if output.json {
-        let value = client
-            .json(Method::POST, "/api/v1/chat", Some(&request))
-            .await?;
+        let value = client.post("/api/v1/chat", &request).await?;
         output.value(&value)?;
-        return Ok(value["answer"].as_str().unwrap_or_default().to_owned());
+        return Ok(read::<ChatReply>(value)?.answer);
     }
     let mut stream = Stream {
         output,
@@ -109,6 +113,7 @@ async fn answer(
         streamed: String::new(),
         last: None,
     };
+    let request = crate::client::to_json(&request)?;
     let reading = client.lines(Method::POST, "/api/v1/chat", Some(&request), |line| {
         stream.on_line(line)
     });
@@ -116,23 +121,22 @@ async fn answer(
         result = reading => result?,
         _ = tokio::signal::ctrl_c() => return Err(Failure::interrupted("stopped")),
     }
-    let Some(last) = stream.last else {
+    let Some(reply) = stream.last else {
         return Err(Failure::new(
-            cairn_types::ErrorKind::Unavailable,
+            ErrorKind::Unavailable,
             "the answer broke off before its end",
         ));
     };
-    let text = last["answer"].as_str().unwrap_or_default().to_owned();
-    if stream.streamed.trim() != text.trim() {
-        // The checked answer differs from what was streamed (an unverifiable citation was dropped): it counts.
+    if stream.streamed.trim() != reply.answer.trim() {
+        // The checked answer differs from what was streamed (a citation could not be verified): it counts.
         if !stream.streamed.is_empty() {
             output.line("\n")?;
         }
-        output.write(&harmless(&text))?;
+        output.write(&harmless(&reply.answer))?;
     }
     output.line("")?;
-    output.write(&citations_text(&last, output))?;
-    Ok(text)
+    output.write(&details_text(&reply, output))?;
+    Ok(reply.answer)
 }
 
 /// Reads server-sent events (WHATWG HTML, 9.2): `event:` and `data:` lines.
@@ -140,7 +144,7 @@ struct Stream {
     output: Output,
     event: String,
     streamed: String,
-    last: Option<Value>,
+    last: Option<ChatReply>,
 }
 
 impl Stream {
@@ -149,25 +153,14 @@ impl Stream {
         if let Some(event) = line.strip_prefix("event:") {
             event.trim().clone_into(&mut self.event);
         } else if let Some(data) = line.strip_prefix("data:") {
-            let value: Value = serde_json::from_str(data.trim()).unwrap_or(Value::Null);
             match self.event.as_str() {
                 "message" => {
-                    let delta = value["text"].as_str().unwrap_or_default();
-                    self.streamed.push_str(delta);
-                    self.output.write(&harmless(delta))?;
+                    let ChatText { text } = read_line(data)?;
+                    self.streamed.push_str(&text);
+                    self.output.write(&harmless(&text))?;
                 }
-                "final_answer" => self.last = Some(value),
-                "error" => {
-                    let message = value["detail"].as_str().or(value["message"].as_str());
-                    let failure = Failure::new(
-                        cairn_types::ErrorKind::Unavailable,
-                        message.unwrap_or("the answer failed"),
-                    );
-                    return Err(match value["hint"].as_str() {
-                        Some(hint) => failure.hint(hint),
-                        None => failure,
-                    });
-                }
+                "final_answer" => self.last = Some(read_line(data)?),
+                "error" => return Err(failed(read_line::<Problem>(data)?)),
                 _ => {}
             }
         }
@@ -175,54 +168,46 @@ impl Stream {
     }
 }
 
-fn citations_text(answer: &Value, output: Output) -> String {
+/// Where the answer's statements stand, and what a person should know about it.
+fn details_text(reply: &ChatReply, output: Output) -> String {
     let mut text = String::new();
-    for citation in answer["citations"].as_array().into_iter().flatten() {
-        let span = &citation["span"];
-        let mark = format!("[{}]", citation["n"].as_u64().unwrap_or(0));
-        let _ = writeln!(
-            text,
-            "\n{} {}",
-            output.bold(&mark),
-            output.bold(&place(citation))
-        );
-        let version = &citation["document"]["version"];
+    // What is not verified is not shown, whoever sent it.
+    for citation in reply.citations.iter().filter(|citation| citation.verified) {
+        let place = place(&citation.document, citation.page);
+        let head = format!("[{}] {place}", citation.n);
         let details = format!(
-            "    version {version}, characters {}-{}, verified",
-            span["start"], span["end"]
+            "    version {}, characters {}-{}, verified",
+            citation.document.version, citation.span.start, citation.span.end
         );
-        let _ = writeln!(text, "{}", output.dim(&details));
-        let _ = writeln!(
-            text,
-            "{}",
-            excerpt(citation["quote"].as_str().unwrap_or_default())
-        );
+        let _ = writeln!(text, "\n{}\n{}", output.bold(&head), output.dim(&details));
+        let _ = writeln!(text, "{}", excerpt(&citation.quote));
     }
-    let dropped = answer["dropped"].as_array().map_or(0, Vec::len);
-    if dropped > 0 {
-        let remark = format!("\n{dropped} citations could not be verified and were dropped");
-        let _ = writeln!(text, "{}", output.warn(&remark));
-    }
-    if answer["abstained"].as_bool() == Some(true) {
-        let nearest = answer["nearest"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        if !nearest.is_empty() {
-            let _ = writeln!(text, "\nNearest passages:");
-        }
-        for passage in nearest {
-            let _ = writeln!(text, "  {}", output.bold(&place(passage)));
+    if reply.abstained && !reply.nearest.is_empty() {
+        let _ = writeln!(text, "\nNearest passages:");
+        for passage in &reply.nearest {
+            let place = place(&passage.document, passage.page);
             let _ = writeln!(
                 text,
-                "{}",
-                excerpt(passage["text"].as_str().unwrap_or_default())
+                "  {}\n{}",
+                output.bold(&place),
+                excerpt(&passage.text)
             );
         }
     }
-    if answer["lexical_only"].as_bool() == Some(true) {
-        let remark = "lexical only: no embedding model is installed (`cairn models install`)";
-        let _ = writeln!(text, "\n{}", output.warn(remark));
+    let mut remarks: Vec<String> = reply.notes.iter().map(|note| harmless(note)).collect();
+    if !reply.dropped.is_empty() {
+        let n = reply.dropped.len();
+        remarks.push(format!(
+            "{n} citations could not be verified and were dropped"
+        ));
+    }
+    if reply.lexical_only {
+        remarks.push(
+            "lexical only: no embedding model is installed (`cairn models install`)".to_owned(),
+        );
+    }
+    for remark in remarks {
+        let _ = writeln!(text, "\n{}", output.warn(&remark));
     }
     text
 }

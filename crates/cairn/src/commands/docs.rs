@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use cairn_server::api::{Chunk, Collection, Document, DocumentStatus, Job};
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::cli::{DocsCommand, FilterArgs};
-use crate::client::{Client, encode};
+use crate::client::{Client, encode, read};
+use crate::commands::ingest::outcome_word;
 use crate::failure::Failure;
 use crate::output::{Output, bytes, harmless};
 
@@ -98,171 +100,169 @@ async fn list(
         }
     }
     let mut left = limit.unwrap_or(usize::MAX);
-    let mut cursor: Option<String> = None;
     let mut n_shown = 0;
-    loop {
-        let path = cursor.as_ref().map_or_else(
-            || base.clone(),
-            |cursor| format!("{base}&cursor={}", encode(cursor)),
-        );
-        let page = client.json(Method::GET, &path, None).await?;
-        for document in page["documents"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .take(left)
-        {
+    pages(client, &base, |page| {
+        for document in items(&page, "documents").take(left) {
             n_shown += 1;
             if output.json {
-                output.value(document)?
+                output.value(document)?;
             } else {
-                output.line(row(document, output))?
+                output.line(row(&read(document.clone())?, output))?;
             }
         }
         left = limit.unwrap_or(usize::MAX).saturating_sub(n_shown);
-        cursor = page["next_cursor"].as_str().map(str::to_owned);
-        if cursor.is_none() || left == 0 {
-            break;
-        }
-    }
+        Ok(if left == 0 { Next::Stop } else { Next::GoOn })
+    })
+    .await?;
     if n_shown == 0 {
         output.note("no documents; `cairn ingest PATH` reads some");
     }
     Ok(0)
 }
 
-fn title(document: &Value) -> String {
-    harmless(document["title"].as_str().unwrap_or_default())
+/// Whether the next page is wanted.
+enum Next {
+    GoOn,
+    Stop,
 }
 
-fn readers(document: &Value) -> String {
-    let names: Vec<String> = document["allow"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(harmless)
-        .collect();
-    if names.is_empty() {
-        "the owner only".to_owned()
-    } else {
-        names.join(", ")
+/// Reads a list page by page; `path` has a query.
+async fn pages(
+    client: &Client,
+    path: &str,
+    mut on_page: impl FnMut(Value) -> Result<Next, Failure>,
+) -> Result<(), Failure> {
+    let mut this = path.to_owned();
+    loop {
+        let page = client.get(&this).await?;
+        let cursor = page["next_cursor"].as_str().map(str::to_owned);
+        match (on_page(page)?, cursor) {
+            (Next::GoOn, Some(cursor)) => this = format!("{path}&cursor={}", encode(&cursor)),
+            _ => return Ok(()),
+        }
     }
 }
 
-fn row(document: &Value, output: Output) -> String {
-    let mark = if document["deleted_at"].is_null() {
+/// The items of a page as they came, for `--json`.
+fn items<'a>(page: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+    page[name].as_array().into_iter().flatten()
+}
+
+/// All items of a list.
+async fn all(client: &Client, path: &str, name: &str) -> Result<Vec<Value>, Failure> {
+    let mut all = Vec::new();
+    pages(client, path, |page| {
+        all.extend(items(&page, name).cloned());
+        Ok(Next::GoOn)
+    })
+    .await?;
+    Ok(all)
+}
+
+fn readers(document: &Document) -> String {
+    match document.allow.as_deref() {
+        None => "those who were told".to_owned(),
+        Some([]) => "the owner only".to_owned(),
+        Some(names) => harmless(&names.join(", ")),
+    }
+}
+
+fn row(document: &Document, output: Output) -> String {
+    let mark = if document.deleted_at.is_none() {
         ""
     } else {
         "  (deleted)"
     };
-    let partial = if document["status"] == "partial" {
-        output.warn("  partial")
-    } else {
-        String::new()
+    let partial = match document.status {
+        DocumentStatus::Ok => String::new(),
+        DocumentStatus::Partial => output.warn("  partial"),
     };
+    let details = format!(
+        "{:18}{}  v{}  {} chunks  {}  {}",
+        "",
+        harmless(&document.collection),
+        document.version,
+        document.chunks,
+        document.media_type,
+        harmless(&document.uri),
+    );
     format!(
         "{}  {}{mark}{partial}\n{}",
-        document["id"].as_str().unwrap_or_default(),
-        output.bold(&title(document)),
-        output.dim(&format!(
-            "                  {}  v{}  {} chunks  {}  {}",
-            document["collection"].as_str().unwrap_or_default(),
-            document["version"],
-            document["chunks"],
-            document["media_type"].as_str().unwrap_or_default(),
-            harmless(document["uri"].as_str().unwrap_or_default()),
-        ))
+        document.id,
+        output.bold(&harmless(&document.title)),
+        output.dim(&details)
     )
 }
 
 async fn show(client: &Client, id: &str, chunks: bool, output: Output) -> Result<u8, Failure> {
     let base = format!("/api/v1/docs/{}", encode(id));
-    let mut document = client.json(Method::GET, &base, None).await?;
-    let all = if chunks {
-        all_chunks(client, &base).await?
+    let mut value = client.get(&base).await?;
+    let chunk_list = if chunks {
+        all(client, &format!("{base}/chunks?limit=200"), "chunks").await?
     } else {
         Vec::new()
     };
     if output.json {
-        if let (true, Some(object)) = (chunks, document.as_object_mut()) {
-            object.insert("chunk_list".to_owned(), Value::Array(all));
+        if let (true, Some(object)) = (chunks, value.as_object_mut()) {
+            object.insert("chunk_list".to_owned(), Value::Array(chunk_list));
         }
-        output.value(&document)?;
+        output.value(&value)?;
         return Ok(0);
     }
+    let document: Document = read(value)?;
     output.line(row(&document, output))?;
     output.line(format!(
-        "  readable by {}; {}; modified {}; status {}",
+        "  readable by {}; {}; modified {}; {:.1} % of its characters kept",
         readers(&document),
-        bytes(document["size_bytes"].as_u64().unwrap_or(0)),
-        document["modified_at"].as_str().unwrap_or("unknown"),
-        document["status"].as_str().unwrap_or_default(),
+        bytes(document.size_bytes),
+        document.modified_at.as_deref().unwrap_or("unknown"),
+        document.coverage * 100.0,
     ))?;
-    for warning in document["report"]["warnings"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        let page = warning["page"]
-            .as_u64()
+    for warning in &document.report.warnings {
+        let page = warning
+            .page
             .map(|page| format!("page {page}: "))
             .unwrap_or_default();
-        let reason = harmless(warning["reason"].as_str().unwrap_or_default());
+        let reason = harmless(&warning.reason);
         output.line(output.warn(&format!("  {page}{reason}")))?;
     }
-    for chunk in &all {
-        let page = chunk["page"]
-            .as_u64()
+    for chunk in chunk_list {
+        let chunk: Chunk = read(chunk)?;
+        let page = chunk
+            .page
             .map(|page| format!(", page {page}"))
             .unwrap_or_default();
-        let heading = harmless(chunk["heading_path"].as_str().unwrap_or_default());
         let details = format!(
-            "{}  characters {}-{}{page}  {} tokens  {heading}",
-            chunk["chunk_id"].as_str().unwrap_or_default(),
-            chunk["span"]["start"],
-            chunk["span"]["end"],
-            chunk["n_tokens"],
+            "{}  characters {}-{}{page}  {} tokens  {}",
+            chunk.chunk_id,
+            chunk.span.start,
+            chunk.span.end,
+            chunk.n_tokens,
+            harmless(&chunk.heading_path),
         );
         output.line(format!("\n{}", output.dim(&details)))?;
-        output.line(harmless(chunk["text"].as_str().unwrap_or_default()))?;
+        output.line(harmless(&chunk.text))?;
     }
     Ok(0)
 }
 
-/// Every chunk of a document, page by page.
-async fn all_chunks(client: &Client, base: &str) -> Result<Vec<Value>, Failure> {
-    let first = format!("{base}/chunks?limit=200");
-    let (mut all, mut path) = (Vec::new(), first.clone());
-    loop {
-        let page = client.json(Method::GET, &path, None).await?;
-        all.extend(page["chunks"].as_array().cloned().unwrap_or_default());
-        match page["next_cursor"].as_str() {
-            Some(cursor) => path = format!("{first}&cursor={}", encode(cursor)),
-            None => return Ok(all),
-        }
-    }
-}
-
 pub(crate) async fn collections(client: &Client, output: Output) -> Result<u8, Failure> {
-    let value = client
-        .json(Method::GET, "/api/v1/collections", None)
-        .await?;
-    let rows = value["collections"].as_array().cloned().unwrap_or_default();
-    for row in &rows {
-        if output.json {
-            output.value(row)?;
-        } else {
-            output.line(format!(
-                "{}  {} documents, {} chunks",
-                output.bold(&harmless(row["name"].as_str().unwrap_or_default())),
-                row["documents"],
-                row["chunks"],
-            ))?;
-        }
-    }
+    let rows = all(client, "/api/v1/collections?limit=200", "collections").await?;
     if rows.is_empty() {
         output.note("no collections; `cairn ingest PATH --collection NAME` makes one");
+    }
+    for row in rows {
+        if output.json {
+            output.value(&row)?;
+            continue;
+        }
+        let collection: Collection = read(row)?;
+        output.line(format!(
+            "{}  {} documents, {} chunks",
+            output.bold(&harmless(&collection.name)),
+            collection.documents,
+            collection.chunks,
+        ))?;
     }
     Ok(0)
 }
@@ -273,39 +273,34 @@ pub(crate) async fn jobs(
     output: Output,
 ) -> Result<u8, Failure> {
     let jobs = match id {
-        Some(id) => vec![
-            client
-                .json(Method::GET, &format!("/api/v1/jobs/{}", encode(&id)), None)
-                .await?,
-        ],
-        None => {
-            let value = client.json(Method::GET, "/api/v1/jobs", None).await?;
-            value["jobs"].as_array().cloned().unwrap_or_default()
-        }
+        Some(id) => vec![client.get(&format!("/api/v1/jobs/{}", encode(&id))).await?],
+        None => all(client, "/api/v1/jobs?limit=200", "jobs").await?,
     };
-    for job in &jobs {
-        if output.json {
-            output.value(job)?;
-            continue;
-        }
-        output.line(format!(
-            "{}  {}  {}  {}",
-            job["id"].as_str().unwrap_or_default(),
-            output.bold(job["state"].as_str().unwrap_or_default()),
-            job["created_at"].as_str().unwrap_or_default(),
-            harmless(job["message"].as_str().unwrap_or_default()),
-        ))?;
-        for item in job["items"].as_array().into_iter().flatten() {
-            output.line(format!(
-                "    {}  {}  {}",
-                item["outcome"].as_str().unwrap_or_default(),
-                harmless(item["path"].as_str().unwrap_or_default()),
-                harmless(item["reason"].as_str().unwrap_or_default()),
-            ))?;
-        }
-    }
     if jobs.is_empty() {
         output.note("no jobs yet");
+    }
+    for value in jobs {
+        if output.json {
+            output.value(&value)?;
+            continue;
+        }
+        let word = value["state"].as_str().unwrap_or_default().to_owned();
+        let job: Job = read(value)?;
+        output.line(format!(
+            "{}  {}  {}  {}",
+            job.id,
+            output.bold(&word),
+            job.created_at,
+            harmless(job.message.as_deref().unwrap_or_default()),
+        ))?;
+        for item in job.items.unwrap_or_default() {
+            output.line(format!(
+                "    {}  {}  {}",
+                outcome_word(item.outcome),
+                harmless(&item.path),
+                harmless(item.reason.as_deref().unwrap_or_default()),
+            ))?;
+        }
     }
     Ok(0)
 }

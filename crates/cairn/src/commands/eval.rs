@@ -12,18 +12,21 @@ use cairn_eval::{
 use cairn_ingest::{IngestEvent, PreparedDocument};
 use cairn_llm::LlmSettings;
 use cairn_models::ModelStore;
+use cairn_server::api::{
+    ChatReply, ChatRequest, DocumentRef, IngestDocument, IngestEvent as ApiEvent, IngestRequest,
+    Outcome, SearchMode, SearchReply, SearchRequest, Status,
+};
 use cairn_server::{Surface, router};
 use cairn_types::{Element, ElementKind, ErrorKind, Extracted, ParseReport, Source};
 use http::Method;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
 
 use crate::cli::EvalArgs;
-use crate::client::{Client, Target};
+use crate::client::{Client, Target, encode_path, failed, read, read_line, to_json};
 use crate::config::Settings;
 use crate::failure::{Failure, PARTIAL};
 use crate::output::Output;
-use crate::wiring::{self, Opened};
+use crate::wiring::{self, Embedding, Opened};
 
 /// Chunks asked for per query, so that 100 documents are among them.
 const CHUNKS_PER_QUERY: usize = 300;
@@ -62,17 +65,27 @@ pub(crate) async fn run(
     } else {
         output.line(report.to_table())?;
     }
-    let missed = check_gates(&report, &gates);
-    for failure in &missed {
-        output.note(output.warn(&failure.to_string()));
+    let missed: Vec<String> = check_gates(&report, &gates)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if missed.is_empty() {
+        return Ok(0);
     }
-    Ok(if missed.is_empty() { 0 } else { PARTIAL })
+    Err(Failure {
+        message: missed.join("; "),
+        hint: None,
+        exit_code: PARTIAL,
+        code: "gate_missed".to_owned(),
+    })
 }
 
 /// A data folder for one measurement, gone when dropped unless a person named it.
 struct Bench {
     opened: Opened,
     client: Client,
+    /// The data set's own, so that other documents of a named data folder do not take part.
+    collection: String,
     _throw_away: Option<tempfile::TempDir>,
 }
 
@@ -81,7 +94,7 @@ async fn open(
     settings: &Settings,
     llm: &LlmSettings,
     own_dir: bool,
-    documents: Vec<EvalDocument>,
+    (collection, documents): (&str, Vec<EvalDocument>),
     output: Output,
 ) -> Result<Bench, Failure> {
     let mut settings = settings.clone();
@@ -98,9 +111,9 @@ async fn open(
         settings.data_dir = dir.path().join("data");
         Some(dir)
     };
-    let parts = wiring::parts(&settings, llm, Some(models)).await?;
+    let parts = wiring::parts(&settings, llm, Embedding::Checked, Some(models)).await?;
     if !documents.is_empty() {
-        ingest(&parts, documents, output).await?;
+        ingest(&parts, collection, documents, output).await?;
     }
     let opened = parts.into_app().await?;
     let client = Client::new(
@@ -110,12 +123,14 @@ async fn open(
     Ok(Bench {
         opened,
         client,
+        collection: collection.to_owned(),
         _throw_away: throw_away,
     })
 }
 
 async fn ingest(
     parts: &wiring::Parts,
+    collection: &str,
     documents: Vec<EvalDocument>,
     output: Output,
 ) -> Result<(), Failure> {
@@ -123,7 +138,7 @@ async fn ingest(
     let prepared = documents.into_iter().map(prepared).collect();
     let pipeline = parts.pipeline();
     let summary = pipeline
-        .ingest_prepared("default", Source::upload(), prepared, |event| {
+        .ingest_prepared(collection, Source::upload(), prepared, |event| {
             if matches!(event, IngestEvent::Document(_)) {
                 bar.inc(1);
             }
@@ -180,24 +195,22 @@ async fn run_dataset(
     if args.leave_out {
         return run_leave_out(&dataset, settings, llm, output, report).await;
     }
-    let bench = open(settings, llm, own_dir, dataset.documents.clone(), output).await?;
-    let has_model = bench
-        .client
-        .json(Method::GET, "/local/v1/status", None)
-        .await?["lexical_only"]
-        != true;
+    let collection = collection_of(&args.dataset);
+    let documents = (collection.as_str(), dataset.documents.clone());
+    let bench = open(settings, llm, own_dir, documents, output).await?;
+    let status: Status = read(bench.client.get("/local/v1/status").await?)?;
     for kind in RetrieverKind::ALL {
-        if !has_model && kind != RetrieverKind::Lexical {
+        if status.lexical_only && kind != RetrieverKind::Lexical {
             continue;
         }
-        let run = rankings(&bench.client, &dataset, kind, output).await?;
+        let run = rankings(&bench, &dataset, kind, output).await?;
         if let Some(folder) = &args.run_dir {
             write_trec(folder, &dataset.name, kind, &run)?;
         }
         report.add_retrieval(kind, &score_retrieval(&dataset, &run));
     }
     if !dataset.questions.is_empty() {
-        let answers = ask_all(&bench.client, &dataset.questions, output).await?;
+        let answers = ask_all(&bench, &dataset.questions, output).await?;
         report.add_answers(&score_answers(&dataset.questions, &answers));
     }
     bench.opened.app.close().await;
@@ -229,7 +242,7 @@ fn narrow(dataset: &mut Dataset, args: &EvalArgs) {
 }
 
 async fn rankings(
-    client: &Client,
+    bench: &Bench,
     dataset: &Dataset,
     kind: RetrieverKind,
     output: Output,
@@ -237,19 +250,21 @@ async fn rankings(
     let bar = bar(dataset.queries.len(), kind.as_str(), output);
     let mut run = Run::new();
     for query in &dataset.queries {
-        let request =
-            json!({ "query": query.text, "top_k": CHUNKS_PER_QUERY, "mode": kind.as_str() });
-        let reply = client
-            .json(Method::POST, "/api/v1/search", Some(&request))
-            .await?;
+        let request = SearchRequest {
+            top_k: CHUNKS_PER_QUERY,
+            mode: mode_of(kind),
+            collections: vec![bench.collection.clone()],
+            ..SearchRequest::new(query.text.clone())
+        };
+        let reply: SearchReply = read(bench.client.post("/api/v1/search", &request).await?)?;
         let mut hits: Vec<Hit> = Vec::new();
-        for result in reply["results"].as_array().into_iter().flatten() {
-            let id = dataset_id(&result["document"]);
+        for result in &reply.results {
+            let id = dataset_id(&result.document);
             // A document's place is that of its best chunk.
             if hits.len() < DOCUMENTS_PER_QUERY && !hits.iter().any(|hit| hit.document_id == id) {
                 hits.push(Hit {
                     document_id: id,
-                    score: result["score"].as_f64().unwrap_or(0.0),
+                    score: f64::from(result.score),
                 });
             }
         }
@@ -260,51 +275,58 @@ async fn rankings(
     Ok(run)
 }
 
-fn dataset_id(document: &Value) -> String {
-    let uri = document["uri"].as_str().unwrap_or_default();
+const fn mode_of(kind: RetrieverKind) -> SearchMode {
+    match kind {
+        RetrieverKind::Lexical => SearchMode::Lexical,
+        RetrieverKind::Dense => SearchMode::Dense,
+        RetrieverKind::Hybrid => SearchMode::Hybrid,
+    }
+}
+
+fn dataset_id(document: &DocumentRef) -> String {
+    let uri = &document.uri;
     uri.strip_prefix(SCHEME).unwrap_or(uri).to_owned()
 }
 
 async fn ask_all(
-    client: &Client,
+    bench: &Bench,
     questions: &[Question],
     output: Output,
 ) -> Result<HashMap<String, Answered>, Failure> {
     let bar = bar(questions.len(), "questions", output);
     let mut answers = HashMap::new();
     for question in questions {
-        answers.insert(question.id.clone(), ask(client, &question.question).await?);
+        answers.insert(question.id.clone(), ask(bench, &question.question).await?);
         bar.inc(1);
     }
     bar.finish_and_clear();
     Ok(answers)
 }
 
-async fn ask(client: &Client, question: &str) -> Result<Answered, Failure> {
-    let request = json!({ "query": question });
-    let reply = client
-        .json(Method::POST, "/api/v1/chat", Some(&request))
-        .await?;
-    let citations = reply["citations"].as_array().cloned().unwrap_or_default();
-    // Exact match and F1 compare short answers: the guess inside the first quote, where there is one.
-    let answer = reply["short_answer"]
-        .as_str()
-        .or(reply["answer"].as_str())
-        .unwrap_or_default();
+async fn ask(bench: &Bench, question: &str) -> Result<Answered, Failure> {
+    let request = ChatRequest {
+        query: Some(question.to_owned()),
+        collections: vec![bench.collection.clone()],
+        ..ChatRequest::default()
+    };
+    let reply: ChatReply = read(bench.client.post("/api/v1/chat", &request).await?)?;
+    let cited_documents = reply
+        .citations
+        .iter()
+        .map(|citation| dataset_id(&citation.document))
+        .collect();
     Ok(Answered {
-        answer: answer.to_owned(),
-        quotes: citations
-            .iter()
-            .filter_map(|c| c["quote"].as_str())
-            .map(str::to_owned)
+        // Exact match and F1 compare short answers: the guess inside the first quote, where there is one.
+        answer: reply.short_answer.unwrap_or(reply.answer),
+        quotes: reply
+            .citations
+            .into_iter()
+            .map(|citation| citation.quote)
             .collect(),
-        cited_documents: citations
-            .iter()
-            .map(|citation| dataset_id(&citation["document"]))
-            .collect(),
-        abstained: reply["abstained"].as_bool().unwrap_or(false),
-        conflict: reply["conflict"].as_bool().unwrap_or(false),
-        confidence: reply["confidence"].as_f64(),
+        cited_documents,
+        abstained: reply.abstained,
+        conflict: reply.conflict,
+        confidence: Some(f64::from(reply.confidence)),
     })
 }
 
@@ -316,24 +338,22 @@ async fn run_leave_out(
     output: Output,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let (mut answerable, mut unanswerable) = (Vec::new(), Vec::new());
+    let (mut questions, mut answers) = (Vec::new(), HashMap::new());
+    let mut unanswerable = Vec::new();
     for LeaveOut {
         documents,
         answerable: inside,
         unanswerable: outside,
     } in leave_out(dataset)
     {
-        let bench = open(settings, llm, false, documents, output).await?;
-        let inside_answers = ask_all(&bench.client, &inside, output).await?;
-        report.add_answers(&score_answers(&inside, &inside_answers));
-        answerable.extend(inside_answers.into_values());
-        unanswerable.extend(
-            ask_all(&bench.client, &outside, output)
-                .await?
-                .into_values(),
-        );
+        let bench = open(settings, llm, false, ("left-out", documents), output).await?;
+        answers.extend(ask_all(&bench, &inside, output).await?);
+        questions.extend(inside);
+        unanswerable.extend(ask_all(&bench, &outside, output).await?.into_values());
         bench.opened.app.close().await;
     }
+    report.add_answers(&score_answers(&questions, &answers));
+    let answerable: Vec<Answered> = answers.into_values().collect();
     report.add_abstention(&score_abstention(&answerable, &unanswerable));
     Ok(())
 }
@@ -350,33 +370,49 @@ async fn run_golden(
 ) -> Result<(), Failure> {
     let mut cases = read_golden(golden)?;
     cases.truncate(args.limit.unwrap_or(usize::MAX));
-    let bench = open(settings, llm, own_dir, Vec::new(), output).await?;
+    let collection = collection_of(&args.dataset);
+    let bench = open(settings, llm, own_dir, (&collection, Vec::new()), output).await?;
     let documents = args.dataset.join("documents");
     let base = fs_err::canonicalize(&documents)
         .map_err(|error| Failure::new(ErrorKind::NotFound, error.to_string()))?;
-    let request = json!({ "patterns": ["."], "base": base });
-    let mut failed = Vec::new();
+    let request = IngestRequest {
+        collection: bench.collection.clone(),
+        ..IngestRequest::new(vec![".".to_owned()], base.to_string_lossy())
+    };
+    let request = to_json(&request)?;
+    let mut not_read: Vec<String> = Vec::new();
+    let mut error = None;
     bench
         .client
         .lines(Method::POST, "/local/v1/ingest", Some(&request), |line| {
-            let value: Value = serde_json::from_str(line).unwrap_or(Value::Null);
-            if value["outcome"] == "failed" || value["outcome"] == "skipped" {
-                failed.push(format!("{}: {}", value["path"], value["reason"]));
+            match read_line(line)? {
+                ApiEvent::Document(IngestDocument {
+                    path,
+                    outcome: Outcome::Failed | Outcome::Skipped,
+                    reason,
+                    ..
+                }) => not_read.push(format!("{path}: {}", reason.unwrap_or_default())),
+                ApiEvent::Summary(summary) => error = summary.error,
+                ApiEvent::Document(_) | ApiEvent::Discovered { .. } | ApiEvent::Embedded { .. } => {
+                }
             }
             Ok(())
         })
         .await?;
-    if let Some(first) = failed.first() {
+    if let Some(error) = error {
+        return Err(failed(error));
+    }
+    if let Some(first) = not_read.first() {
         return Err(Failure::new(
             ErrorKind::Unavailable,
-            format!("{} documents were not read; {first}", failed.len()),
+            format!("{} documents were not read; {first}", not_read.len()),
         ));
     }
+    let below = format!("file://{}/", encode_path(&base.to_string_lossy()));
     let bar = bar(cases.len(), "questions", output);
     let mut answers = HashMap::new();
     for case in &cases {
-        let mut answered = ask(&bench.client, &case.question).await?;
-        let below = format!("file://{}/", base.display());
+        let mut answered = ask(&bench, &case.question).await?;
         for document in &mut answered.cited_documents {
             if let Some(relative) = document.strip_prefix(&below) {
                 *document = relative.to_owned();
@@ -389,6 +425,21 @@ async fn run_golden(
     report.add_golden(score_golden(&cases, &answers));
     bench.opened.app.close().await;
     Ok(())
+}
+
+/// The collection of a data set: named after its folder.
+fn collection_of(dataset: &Path) -> String {
+    let name = fs_err::canonicalize(dataset).ok().and_then(|path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    });
+    let name = name.unwrap_or_else(|| "dataset".to_owned());
+    let plain: String = name
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .take(60)
+        .collect();
+    format!("eval-{plain}")
 }
 
 fn write_trec(folder: &Path, dataset: &str, kind: RetrieverKind, run: &Run) -> Result<(), Failure> {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use cairn_server::api::{IngestDocument, IngestEvent, IngestRequest, IngestSummary, Outcome};
 use cairn_types::ErrorKind;
 use http::Method;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
 
 use crate::cli::IngestArgs;
-use crate::client::Client;
+use crate::client::{Client, failed, read_line, to_json};
 use crate::failure::{Failure, PARTIAL};
 use crate::output::{Output, bytes, harmless};
 
@@ -27,16 +27,16 @@ pub(crate) async fn run(
             format!("the current folder cannot be read: {error}"),
         )
     })?;
-    let request = json!({
-        "patterns": args.paths,
-        "base": base.to_string_lossy(),
-        "collection": collection,
-        "tags": args.tags,
-        "allow": (!args.allow.is_empty()).then_some(args.allow),
-        "sync": args.sync,
-        "yes": args.yes,
-        "dry_run": args.dry_run,
-    });
+    let request = IngestRequest {
+        collection: collection.to_owned(),
+        tags: args.tags.into_iter().collect(),
+        allow: (!args.allow.is_empty()).then_some(args.allow),
+        sync: args.sync,
+        yes: args.yes,
+        dry_run: args.dry_run,
+        ..IngestRequest::new(args.paths, base.to_string_lossy())
+    };
+    let request = to_json(&request)?;
     let mut run = Run::new(output, args.dry_run);
     let stream = client.lines(Method::POST, "/local/v1/ingest", Some(&request), |line| {
         run.on_line(line)
@@ -61,7 +61,8 @@ struct Run {
     n_chunks: u64,
     failures: Vec<String>,
     skipped: BTreeMap<String, u64>,
-    summary: Option<Value>,
+    /// The line as it came, and what it says.
+    summary: Option<(String, IngestSummary)>,
 }
 
 impl Run {
@@ -87,123 +88,95 @@ impl Run {
     }
 
     fn on_line(&mut self, line: &str) -> Result<(), Failure> {
-        let value: Value = serde_json::from_str(line).map_err(|error| {
-            Failure::new(
-                ErrorKind::Bug,
-                format!("a line of the run cannot be read: {error}"),
-            )
-        })?;
-        match value["event"].as_str() {
-            Some("discovered") => self.bar.set_length(value["n_files"].as_u64().unwrap_or(0)),
-            Some("embedded") => {
-                self.n_chunks += value["n_chunks"].as_u64().unwrap_or(0);
+        match read_line(line)? {
+            IngestEvent::Discovered { n_files, .. } => self.bar.set_length(n_files),
+            IngestEvent::Embedded { n_chunks } => {
+                self.n_chunks += n_chunks;
                 self.bar
                     .set_message(format!("{} chunks embedded", self.n_chunks));
             }
-            Some("document") => {
+            IngestEvent::Document(document) => {
                 self.bar.inc(1);
-                self.on_document(value)?;
+                if self.output.json {
+                    // Without the word that tells it from other lines of the stream: documents are what is printed.
+                    self.output.value(&to_json(&document)?)?;
+                }
+                self.on_document(&document);
             }
-            Some("summary") => self.summary = Some(value),
-            _ => {}
+            IngestEvent::Summary(summary) => self.summary = Some((line.to_owned(), *summary)),
         }
         Ok(())
     }
 
-    fn on_document(&mut self, mut value: Value) -> Result<(), Failure> {
-        let path = harmless(value["path"].as_str().unwrap_or_default());
-        let reason = harmless(value["reason"].as_str().unwrap_or_default());
-        let outcome = value["outcome"].as_str().unwrap_or_default().to_owned();
-        match outcome.as_str() {
-            "failed" => self.failures.push(format!("{path}: {reason}")),
-            "skipped" => *self.skipped.entry(reason.clone()).or_default() += 1,
+    fn on_document(&mut self, document: &IngestDocument) {
+        let path = harmless(&document.path);
+        let reason = harmless(document.reason.as_deref().unwrap_or_default());
+        match document.outcome {
+            Outcome::Failed => self.failures.push(format!("{path}: {reason}")),
+            Outcome::Skipped => *self.skipped.entry(reason.clone()).or_default() += 1,
             _ => {}
         }
-        if self.output.json {
-            if let Some(object) = value.as_object_mut() {
-                object.remove("event");
-            }
-            return self.output.value(&value);
-        }
-        let is_news = !matches!(
-            outcome.as_str(),
-            "unchanged" | "added" | "updated" | "moved"
-        );
-        if !self.output.quiet && (is_news || self.dry_run || !reason.is_empty()) {
+        let is_news = matches!(document.outcome, Outcome::Failed | Outcome::Skipped);
+        if is_news || self.dry_run || !reason.is_empty() {
             let why = if reason.is_empty() {
                 String::new()
             } else {
                 format!(": {reason}")
             };
-            let line = format!("{outcome:>9}  {path}{why}");
+            let line = format!("{:>9}  {path}{why}", outcome_word(document.outcome));
             self.bar.suspend(|| self.output.note(line));
         }
-        Ok(())
     }
 
     fn finish(self) -> Result<u8, Failure> {
-        let Some(summary) = self.summary else {
+        let Some((line, summary)) = self.summary else {
             return Err(
                 Failure::new(ErrorKind::Unavailable, "the run ended without a summary")
                     .hint("run the same command again: finished files are skipped"),
             );
         };
-        let error = summary
-            .get("error")
-            .filter(|error| !error.is_null())
-            .cloned();
         if self.output.json {
-            self.output.value(&summary)?;
-        } else if !self.output.quiet || error.is_some() {
-            let text = summary_text(&summary, self.dry_run, &self.skipped, &self.failures);
+            self.output.line(line)?;
+        } else if !self.output.quiet || summary.error.is_some() {
+            let text = summary_text(&summary, &self.skipped, &self.failures);
             self.output.line(text)?;
         }
-        if let Some(error) = error {
-            return Err(failure_of(&error));
+        match summary.error {
+            Some(error) => Err(failed(error)),
+            None if summary.failed > 0 => Ok(PARTIAL),
+            None => Ok(0),
         }
-        let n_failed = summary["failed"].as_u64().unwrap_or(0);
-        Ok(if n_failed > 0 { PARTIAL } else { 0 })
     }
 }
 
-fn failure_of(error: &Value) -> Failure {
-    let code = error["code"].as_str().unwrap_or("internal");
-    let kinds = [
-        ErrorKind::InvalidInput,
-        ErrorKind::NotFound,
-        ErrorKind::Conflict,
-        ErrorKind::Unavailable,
-        ErrorKind::Corrupt,
-    ];
-    let kind = kinds
-        .into_iter()
-        .find(|kind| kind.code() == code)
-        .unwrap_or(ErrorKind::Bug);
-    let failure = Failure::new(kind, error["detail"].as_str().unwrap_or("the run failed"));
-    match error["hint"].as_str() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
+/// An outcome as `--json` has it.
+pub(crate) const fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pending => "pending",
+        Outcome::Added => "added",
+        Outcome::Updated => "updated",
+        Outcome::Moved => "moved",
+        Outcome::Unchanged => "unchanged",
+        Outcome::Failed => "failed",
+        Outcome::Skipped => "skipped",
     }
 }
 
 fn summary_text(
-    summary: &Value,
-    dry_run: bool,
+    summary: &IngestSummary,
     skipped: &BTreeMap<String, u64>,
     failures: &[String],
 ) -> String {
-    let n = |name: &str| summary[name].as_u64().unwrap_or(0);
     let counts: Vec<String> = [
-        "added",
-        "updated",
-        "moved",
-        "unchanged",
-        "failed",
-        "skipped",
-        "deleted",
+        ("added", summary.added),
+        ("updated", summary.updated),
+        ("moved", summary.moved),
+        ("unchanged", summary.unchanged),
+        ("failed", summary.failed),
+        ("skipped", summary.skipped),
+        ("deleted", summary.deleted),
     ]
     .iter()
-    .map(|word| (word, n(word)))
     .filter(|(_, count)| *count > 0)
     .map(|(word, count)| format!("{count} {word}"))
     .collect();
@@ -212,27 +185,27 @@ fn summary_text(
     } else {
         counts.join(", ")
     };
-    let mut text = if dry_run {
+    let mut text = if summary.dry_run {
         format!("would be: {what}")
     } else {
         what
     };
-    if !dry_run {
-        let seconds = summary["elapsed_ms"].as_f64().unwrap_or(0.0) / 1000.0;
+    if !summary.dry_run {
         text += &format!(
-            "\n{} chunks ({} embedded now, {} truncated), {} read in {seconds:.1} s",
-            n("chunks"),
-            n("embedded"),
-            n("truncated"),
-            bytes(n("bytes")),
+            "\n{} chunks ({} embedded now, {} truncated), {} read in {:.1} s",
+            summary.chunks,
+            summary.embedded,
+            summary.truncated,
+            bytes(summary.bytes),
+            summary.elapsed_ms / 1000.0,
         );
-        if n("partial") > 0 {
+        if summary.partial > 0 {
             text += &format!(
                 "\n{} read only in part: see `cairn docs show ID`",
-                n("partial")
+                summary.partial
             );
         }
-        if summary["lexical_only"].as_bool() == Some(true) {
+        if summary.lexical_only {
             text += "\nlexical only: no embedding model is installed; `cairn models install` adds search by meaning";
         }
     }

@@ -1,11 +1,12 @@
 //! `cairn key`: API keys.
 
+use cairn_server::api::{CreateKey, Key, KeyCreated, KeyList};
 use cairn_types::ErrorKind;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::KeyCommand;
-use crate::client::{Client, encode};
+use crate::client::{Client, encode, read};
 use crate::failure::Failure;
 use crate::output::{Output, harmless};
 
@@ -22,33 +23,35 @@ pub(crate) async fn run(
             read_only,
         } => {
             let expires_in_days = expires.as_deref().map(days).transpose()?;
-            let request = json!({
-                "user": user,
-                "groups": groups,
-                "expires_in_days": expires_in_days,
-                "read_only": read_only,
-            });
-            let value = client
-                .json(Method::POST, "/local/v1/keys", Some(&request))
-                .await?;
+            let request = CreateKey {
+                user,
+                groups: groups.into_iter().collect(),
+                expires_in_days,
+                read_only,
+            };
+            let value = client.post("/local/v1/keys", &request).await?;
             if output.json {
                 output.value(&value)?;
             } else {
-                output.line(value["key"].as_str().unwrap_or_default())?;
+                output.line(read::<KeyCreated>(value)?.key)?;
                 output.note("This key is shown once: only a hash of it is kept. Send it as `Authorization: Bearer KEY`.");
             }
         }
         KeyCommand::List => {
-            let value = client.json(Method::GET, "/local/v1/keys", None).await?;
-            let keys = value["keys"].as_array().cloned().unwrap_or_default();
-            for key in &keys {
+            let value = client.get("/local/v1/keys").await?;
+            let list: KeyList = read(value.clone())?;
+            for (key, raw) in list
+                .keys
+                .iter()
+                .zip(value["keys"].as_array().into_iter().flatten())
+            {
                 if output.json {
-                    output.value(key)?
+                    output.value(raw)?;
                 } else {
-                    output.line(row(key, output))?
+                    output.line(row(key, output))?;
                 }
             }
-            if keys.is_empty() {
+            if list.keys.is_empty() {
                 output.note("no keys; `cairn key create --user NAME` makes one");
             }
         }
@@ -65,31 +68,24 @@ pub(crate) async fn run(
     Ok(0)
 }
 
-fn row(key: &Value, output: Output) -> String {
-    let text = |name: &str| key[name].as_str().map(harmless);
-    let groups: Vec<String> = key["groups"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(harmless)
-        .collect();
-    let state = match (text("revoked_at"), text("expires_at")) {
+fn row(key: &Key, output: Output) -> String {
+    let groups: Vec<String> = key.groups.iter().map(|group| harmless(group)).collect();
+    let state = match (&key.revoked_at, &key.expires_at) {
         (Some(at), _) => format!("revoked {at}"),
         (None, Some(at)) => format!("expires {at}"),
         (None, None) => "does not expire".to_owned(),
     };
     format!(
-        "{}  user {}  groups {}  {}  last used {}",
-        output.bold(&text("id").unwrap_or_default()),
-        text("user").unwrap_or_default(),
+        "{}  user {}  groups {}  {}{state}  last used {}",
+        output.bold(&key.id),
+        harmless(&key.user),
         if groups.is_empty() {
             "-".to_owned()
         } else {
             groups.join(",")
         },
-        state,
-        text("last_used_at").unwrap_or_else(|| "never".to_owned()),
+        if key.read_only { "read only  " } else { "" },
+        key.last_used_at.as_deref().unwrap_or("never"),
     )
 }
 

@@ -1,13 +1,12 @@
 //! `cairn status` and `cairn index`: how the data folder is, and keeping its indexes.
 
-use std::fmt::Write as _;
-
+use cairn_server::api::{IndexReply, Status};
 use http::Method;
 
 use crate::cli::IndexCommand;
-use crate::client::Client;
+use crate::client::{Client, read};
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, harmless};
 
 pub(crate) async fn status(
     client: &Client,
@@ -23,49 +22,36 @@ pub(crate) async fn status(
         output.value(&value)?;
         return Ok(0);
     }
-    let mut text = String::new();
+    let status: Status = read(value)?;
     let server = if client.is_remote() {
         "running"
     } else {
         "not running"
     };
-    let _ = writeln!(
-        text,
-        "data folder  {} (server {server})",
-        data_dir.display()
-    );
-    let _ = writeln!(
-        text,
-        "documents    {} in {} chunks, {} with vectors",
-        value["documents"], value["chunks"], value["vectors"]
-    );
-    let model = value["model"].as_str().map_or_else(
+    let model = status.model.as_deref().map_or_else(
         || output.warn("none: lexical only (`cairn models install` adds search by meaning)"),
-        str::to_owned,
+        harmless,
     );
-    let _ = writeln!(text, "embedding    {model}");
-    let chat = value["chat"].as_object().map_or_else(
+    let chat = status.chat.as_ref().map_or_else(
         || {
             "none: answers are quotes from the documents (set `llm.base_url` for a language model)"
                 .to_owned()
         },
-        |chat| {
-            let part = |name: &str| {
-                chat.get(name)
-                    .and_then(serde_json::Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            };
-            format!("{} {}", part("provider"), part("model"))
-        },
+        |chat| harmless(format!("{} {}", chat.provider, chat.model).trim()),
     );
-    let _ = writeln!(text, "answers by   {chat}");
-    let _ = write!(
-        text,
-        "keys         {}, open jobs {}",
-        value["keys"], value["open_jobs"]
-    );
-    output.line(text)?;
+    output.line(format!(
+        "data folder  {} (server {server})\n\
+         documents    {} in {} chunks, {} with vectors\n\
+         embedding    {model}\n\
+         answers by   {chat}\n\
+         keys         {}, open jobs {}",
+        data_dir.display(),
+        status.documents,
+        status.chunks,
+        status.vectors,
+        status.keys,
+        status.open_jobs,
+    ))?;
     Ok(0)
 }
 
@@ -83,12 +69,13 @@ pub(crate) async fn index(
             if output.json {
                 output.value(&value)?;
             } else {
+                let reply: IndexReply = read(value)?;
                 output.line(format!(
                     "rebuilt: {} documents, {} chunks, {} vectors in {:.1} s",
-                    value["documents"],
-                    value["chunks"],
-                    value["vectors"],
-                    value["elapsed_ms"].as_f64().unwrap_or(0.0) / 1000.0,
+                    reply.documents,
+                    reply.chunks,
+                    reply.vectors,
+                    reply.elapsed_ms / 1000.0,
                 ))?;
             }
             Ok(0)

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use cairn_models::{KNOWN_MODELS, KnownModel};
+use cairn_server::api::{FillEvent, InstallModel, Model, ModelList};
 use cairn_types::ErrorKind;
 use http::Method;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::cli::ModelsCommand;
-use crate::client::Client;
+use crate::client::{Client, failed, read, read_line};
 use crate::failure::Failure;
 use crate::output::{Output, bytes, harmless};
 
@@ -41,14 +41,15 @@ async fn install(client: &Client, from: &Path, output: Output) -> Result<u8, Fai
         )
     })?;
     output.note("installing and checking the model ...");
-    let request = json!({ "path": path.to_string_lossy() });
-    let value = client
-        .json(Method::POST, "/local/v1/models/install", Some(&request))
-        .await?;
+    let request = InstallModel {
+        path: path.to_string_lossy().into_owned(),
+    };
+    let value = client.post("/local/v1/models/install", &request).await?;
     if output.json {
         output.value(&value)?;
     } else {
-        output.line(format!("installed {}", row(&value, output)))?;
+        let model: Model = read(value)?;
+        output.line(format!("installed {}", row(&model, output)))?;
     }
     fill(client, output).await
 }
@@ -59,63 +60,76 @@ pub(crate) async fn fill(client: &Client, output: Output) -> Result<u8, Failure>
     if output.json || output.quiet {
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
-    let mut last = Value::Null;
+    let mut last = None;
     client
         .lines(Method::POST, "/local/v1/vectors/fill", None, |line| {
-            let value: Value = serde_json::from_str(line).unwrap_or(Value::Null);
-            if value["event"] == "progress" {
-                bar.set_message(format!("{} chunks embedded", value["n_embedded"]));
-                bar.tick();
-            } else {
-                last = value;
+            match read_line(line)? {
+                FillEvent::Progress { n_embedded } => {
+                    bar.set_message(format!("{n_embedded} chunks embedded"));
+                    bar.tick();
+                }
+                FillEvent::Summary(summary) => last = Some((line.to_owned(), summary)),
             }
             Ok(())
         })
         .await?;
     bar.finish_and_clear();
-    if let Some(detail) = last["error"]["detail"].as_str() {
-        return Err(Failure::new(ErrorKind::Unavailable, detail));
-    }
-    let n_embedded = last["embedded"].as_u64().unwrap_or(0);
+    let Some((line, summary)) = last else {
+        return Err(Failure::new(
+            ErrorKind::Unavailable,
+            "filling in vectors ended without a summary",
+        )
+        .hint("`cairn index fill` goes on"));
+    };
     if output.json {
-        output.value(&last)?;
-    } else if n_embedded > 0 {
+        output.line(line)?;
+    } else if summary.embedded > 0 {
+        let n_embedded = summary.embedded;
         output.note(format!("{n_embedded} chunks of known documents embedded"));
     }
-    Ok(0)
+    match summary.error {
+        Some(error) => Err(failed(error)),
+        None => Ok(0),
+    }
 }
 
 async fn list(client: &Client, output: Output) -> Result<u8, Failure> {
-    let value = client.json(Method::GET, "/local/v1/models", None).await?;
-    for model in value["models"].as_array().into_iter().flatten() {
-        if output.json {
-            output.value(model)?
-        } else {
-            output.line(row(model, output))?
+    let value = client.get("/local/v1/models").await?;
+    if output.json {
+        for model in value["models"].as_array().into_iter().flatten() {
+            output.value(model)?;
         }
+        return Ok(0);
+    }
+    let list: ModelList = read(value)?;
+    for model in &list.models {
+        output.line(row(model, output))?;
     }
     Ok(0)
 }
 
-fn row(model: &Value, output: Output) -> String {
-    let text = |name: &str| model[name].as_str().map(harmless);
-    let state = match (model["installed"].as_bool(), model["active"].as_bool()) {
-        (Some(true), Some(true)) => "installed, in use",
-        (Some(true), _) => "installed",
-        _ => "not installed (`cairn models pull`)",
+fn row(model: &Model, output: Output) -> String {
+    let state = match (model.installed, model.active) {
+        (true, true) => "installed, in use",
+        (true, false) => "installed",
+        (false, _) => "not installed (`cairn models pull`)",
     };
-    let precision = text("precision")
+    let precision = model
+        .precision
+        .as_ref()
         .map(|precision| format!(", {precision}"))
         .unwrap_or_default();
-    let fault = text("fault")
-        .map(|fault| output.warn(&format!("  {fault}")))
+    let fault = model
+        .fault
+        .as_ref()
+        .map(|fault| output.warn(&format!("  {}", harmless(fault))))
         .unwrap_or_default();
     format!(
         "{}  {} dimensions, {} tokens{precision}, {}  {state}{fault}",
-        output.bold(&text("name").unwrap_or_default()),
-        model["dim"],
-        model["max_tokens"],
-        bytes(model["size_bytes"].as_u64().unwrap_or(0)),
+        output.bold(&harmless(&model.name)),
+        model.dim,
+        model.max_tokens,
+        bytes(model.size_bytes),
     )
 }
 
@@ -139,8 +153,10 @@ async fn pull(
             format!("no temporary folder can be made: {error}"),
         )
     })?;
-    download(model, &hub, folder.path(), output).await?;
-    install(client, folder.path(), output).await
+    // Altered weights have no known hash: then the folder's name says what they were to be.
+    let folder = folder.path().join(model.name);
+    download(model, &hub, &folder, output).await?;
+    install(client, &folder, output).await
 }
 
 async fn download(

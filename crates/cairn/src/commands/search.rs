@@ -2,33 +2,14 @@
 
 use std::fmt::Write as _;
 
-use http::Method;
-use serde_json::{Value, json};
+use cairn_server::api::{
+    DocumentRef, SearchReply, SearchRequest, TimingMs, WhyNotReason, WhyNotReply, WhyNotRequest,
+};
 
-use crate::cli::{FilterArgs, SearchArgs};
-use crate::client::Client;
+use crate::cli::SearchArgs;
+use crate::client::{Client, read};
 use crate::failure::{Failure, PARTIAL};
 use crate::output::{Output, harmless};
-
-/// The filter part of a search or chat request.
-pub(crate) fn filter_json(filter: &FilterArgs, collections: &[String]) -> Value {
-    json!({
-        "collections": collections,
-        "tags": filter.tags,
-        "media_types": filter.media_types,
-        "path": filter.path,
-        "since": filter.since,
-        "until": filter.until,
-    })
-}
-
-/// Joins two JSON objects; the second one wins.
-pub(crate) fn merged(mut base: Value, more: Value) -> Value {
-    if let (Some(base), Value::Object(more)) = (base.as_object_mut(), more) {
-        base.extend(more);
-    }
-    base
-}
 
 pub(crate) async fn run(
     client: &Client,
@@ -36,202 +17,228 @@ pub(crate) async fn run(
     collections: &[String],
     output: Output,
 ) -> Result<u8, Failure> {
-    let request = merged(
-        filter_json(&args.filter, collections),
-        json!({ "query": args.query, "top_k": args.top_k, "mode": args.mode.word(), "explain": args.explain }),
-    );
-    if let Some(document) = &args.why_not {
-        let request = merged(request, json!({ "document": document }));
-        let value = client
-            .json(Method::POST, "/api/v1/search/why-not", Some(&request))
-            .await?;
+    let SearchArgs {
+        query,
+        top_k,
+        mode,
+        filter,
+        explain,
+        why_not,
+    } = args;
+    let request = SearchRequest {
+        top_k,
+        mode: mode.into(),
+        collections: collections.to_vec(),
+        tags: filter.tags,
+        media_types: filter.media_types,
+        path: filter.path,
+        since: filter.since,
+        until: filter.until,
+        explain,
+        ..SearchRequest::new(query)
+    };
+    if let Some(document) = why_not {
+        let request = WhyNotRequest::new(request, document);
+        let value = client.post("/api/v1/search/why-not", &request).await?;
         if output.json {
             output.value(&value)?;
         } else {
-            output.line(why_not_text(&value))?;
+            output.line(why_not_text(&read(value)?))?;
         }
         return Ok(0);
     }
-    let value = client
-        .json(Method::POST, "/api/v1/search", Some(&request))
-        .await?;
-    let n_results = value["results"].as_array().map_or(0, Vec::len);
+    let value = client.post("/api/v1/search", &request).await?;
     if output.json {
         output.value(&value)?;
-    } else {
-        if value["lexical_only"].as_bool() == Some(true) {
-            output
-                .note(output.warn(
-                    "lexical only: no embedding model is installed (`cairn models install`)",
-                ));
+    }
+    let reply: SearchReply = read(value)?;
+    if !output.json {
+        if reply.lexical_only {
+            let remark = "lexical only: no embedding model is installed (`cairn models install`)";
+            output.note(output.warn(remark));
         }
-        if n_results == 0 {
+        if reply.results.is_empty() {
             output.note("nothing found");
         }
-        output.write(&results_text(&value, output))?;
-        if args.explain {
-            output.write(&explanation_text(&value, output))?;
-        }
+        output.write(&results_text(&reply, output))?;
+        output.write(&explanation_text(&reply, output))?;
     }
-    Ok(if n_results == 0 { PARTIAL } else { 0 })
+    Ok(if reply.results.is_empty() { PARTIAL } else { 0 })
 }
 
-/// `Title, page 3 (uri) [id]`.
-pub(crate) fn place(value: &Value) -> String {
-    let document = &value["document"];
-    let title = harmless(document["title"].as_str().unwrap_or("untitled"));
-    let page = value["page"]
-        .as_u64()
+/// `Title, page 3  uri`.
+pub(crate) fn place(document: &DocumentRef, page: Option<u32>) -> String {
+    let page = page
         .map(|page| format!(", page {page}"))
         .unwrap_or_default();
-    let uri = harmless(document["uri"].as_str().unwrap_or_default());
-    format!("{title}{page}  {uri}")
+    format!(
+        "{}{page}  {}",
+        harmless(&document.title),
+        harmless(&document.uri)
+    )
 }
 
-fn results_text(value: &Value, output: Output) -> String {
+fn results_text(reply: &SearchReply, output: Output) -> String {
     let mut text = String::new();
-    for result in value["results"].as_array().into_iter().flatten() {
-        let score = |name: &str| {
-            result["scores"][name]
-                .as_f64()
-                .map_or_else(|| "-".to_owned(), |score| format!("{score:.3}"))
-        };
-        let _ = writeln!(
-            text,
-            "{} {}",
-            output.bold(&format!("{:>2}.", result["rank"].as_u64().unwrap_or(0))),
-            output.bold(&place(result))
+    for result in &reply.results {
+        let head = format!(
+            "{:>2}. {}",
+            result.rank,
+            place(&result.document, result.page)
         );
-        let span = &result["span"];
         let details = format!(
             "    score {:.3} (dense {}, lexical {})  chunk {}  characters {}-{}",
-            result["score"].as_f64().unwrap_or(0.0),
-            score("dense"),
-            score("lexical"),
-            result["chunk_id"].as_str().unwrap_or_default(),
-            span["start"],
-            span["end"],
+            result.score,
+            number(result.scores.dense),
+            number(result.scores.lexical),
+            result.chunk_id,
+            result.span.start,
+            result.span.end,
         );
-        let _ = writeln!(text, "{}", output.dim(&details));
-        let _ = writeln!(
-            text,
-            "{}\n",
-            excerpt(result["text"].as_str().unwrap_or_default())
-        );
+        let _ = writeln!(text, "{}\n{}", output.bold(&head), output.dim(&details));
+        let _ = writeln!(text, "{}\n", excerpt(&result.text));
     }
     text
+}
+
+fn number(score: Option<f32>) -> String {
+    score.map_or_else(|| "-".to_owned(), |score| format!("{score:.3}"))
 }
 
 /// The first lines of a passage, indented.
 pub(crate) fn excerpt(text: &str) -> String {
+    const INDENT: &str = "   ";
     let text = harmless(text);
-    let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut lines = vec![String::from("   ")];
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::from(INDENT);
     let mut n_chars = 0;
-    for word in flat.split(' ') {
+    for word in text.split_whitespace() {
         if n_chars > 400 {
-            lines.last_mut().expect("never empty").push_str(" ...");
+            line.push_str(" ...");
             break;
         }
-        if lines.last().expect("never empty").chars().count() + word.chars().count() > 96 {
-            lines.push(String::from("   "));
+        let length = word.chars().count();
+        if line.chars().count() + length > 96 && line != INDENT {
+            lines.push(std::mem::replace(&mut line, String::from(INDENT)));
         }
-        let line = lines.last_mut().expect("never empty");
         line.push(' ');
-        line.push_str(word);
-        n_chars += word.chars().count() + 1;
+        // A word without an end is no reason to fill the screen.
+        line.extend(word.chars().take(400));
+        n_chars += length + 1;
     }
+    lines.push(line);
     lines.join("\n")
 }
 
-fn explanation_text(value: &Value, output: Output) -> String {
-    let explanation = &value["explanation"];
+fn explanation_text(reply: &SearchReply, output: Output) -> String {
     let mut text = String::new();
+    let Some(explanation) = &reply.explanation else {
+        return text;
+    };
     let _ = writeln!(text, "{}", output.bold("Explanation"));
-    let _ = writeln!(text, "  readable documents: {}", explanation["n_readable"]);
-    for filter in explanation["filters"].as_array().into_iter().flatten() {
-        let condition = filter["condition"].as_str().unwrap_or_default();
-        let _ = writeln!(text, "  filter {condition} removed {}", filter["n_removed"]);
-    }
-    let _ = writeln!(
-        text,
-        "  chunks searched: {}",
-        explanation["n_allowed_chunks"]
-    );
-    for stage in explanation["stages"].as_array().into_iter().flatten() {
-        let name = stage["name"].as_str().unwrap_or_default();
+    let _ = writeln!(text, "  readable documents: {}", explanation.n_readable);
+    for filter in &explanation.filters {
         let _ = writeln!(
             text,
-            "  {}: {} candidates",
-            output.bold(name),
-            stage["n_candidates"]
+            "  filter {} removed {}",
+            filter.condition, filter.n_removed
         );
-        for candidate in stage["candidates"].as_array().into_iter().flatten() {
+    }
+    let _ = writeln!(text, "  chunks searched: {}", explanation.n_allowed_chunks);
+    for stage in &explanation.stages {
+        let name = output.bold(&stage.name);
+        let _ = writeln!(text, "  {name}: {} candidates", stage.n_candidates);
+        for candidate in &stage.candidates {
             let _ = writeln!(
                 text,
                 "    {:>3}. {:>8.4}  {}  {}",
-                candidate["rank"].as_u64().unwrap_or(0),
-                candidate["score"].as_f64().unwrap_or(0.0),
-                candidate["chunk_id"].as_str().unwrap_or_default(),
-                harmless(candidate["title"].as_str().unwrap_or_default()),
+                candidate.rank,
+                candidate.score,
+                candidate.chunk_id,
+                harmless(&candidate.title),
             );
         }
     }
-    let timing = value["timing_ms"].as_object().into_iter().flatten();
-    let parts: Vec<String> = timing
-        .map(|(stage, ms)| format!("{stage} {:.2}", ms.as_f64().unwrap_or(0.0)))
-        .collect();
-    let _ = writeln!(text, "  milliseconds: {}", parts.join(", "));
+    let TimingMs {
+        plan,
+        embed,
+        dense,
+        lexical,
+        fuse,
+        hydrate,
+        total,
+    } = reply.timing_ms;
+    let _ = writeln!(
+        text,
+        "  milliseconds: plan {plan:.2}, embed {embed:.2}, dense {dense:.2}, lexical {lexical:.2}, fuse {fuse:.2}, \
+         hydrate {hydrate:.2}, total {total:.2}"
+    );
     text
 }
 
-fn why_not_text(value: &Value) -> String {
-    let title = harmless(value["title"].as_str().unwrap_or_default());
-    let id = value["document"].as_str().unwrap_or_default();
-    let why = &value["reason"];
-    let n = |name: &str| why[name].as_u64().unwrap_or(0);
-    let f = |name: &str| {
-        why[name]
-            .as_f64()
-            .map_or_else(|| "-".to_owned(), |number| format!("{number:.3}"))
-    };
-    let reason = match why["kind"].as_str().unwrap_or_default() {
-        "found" => format!("it was found, at place {}", n("rank")),
-        "deleted" => format!("it was deleted; `cairn docs restore {id}` brings it back"),
-        "no_chunks" => "no text could be read from it".to_owned(),
-        "not_indexed_yet" => "it is not in the index yet; try again in a moment".to_owned(),
-        "filtered" => format!(
-            "the filter `{}` leaves it out",
-            why["condition"].as_str().unwrap_or_default()
-        ),
-        "no_match" => {
-            let words: Vec<&str> = why["missing_words"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            let words = if words.is_empty() {
+fn why_not_text(reply: &WhyNotReply) -> String {
+    let id = &reply.document;
+    let reason = match &reply.reason {
+        WhyNotReason::Found { rank } => format!("it was found, at place {rank}"),
+        WhyNotReason::Deleted => {
+            format!("it was deleted; `cairn docs restore {id}` brings it back")
+        }
+        WhyNotReason::NoChunks => "no text could be read from it".to_owned(),
+        WhyNotReason::NotIndexedYet => {
+            "it is not in the index yet; try again in a moment".to_owned()
+        }
+        WhyNotReason::Filtered { condition } => {
+            format!("the filter `{condition}` leaves it out")
+        }
+        WhyNotReason::NoMatch {
+            missing_words,
+            best_dense,
+        } => {
+            let words = if missing_words.is_empty() {
                 String::new()
             } else {
-                format!("; it does not hold: {}", words.join(", "))
+                format!(
+                    "; it does not hold: {}",
+                    harmless(&missing_words.join(", "))
+                )
             };
             format!(
                 "no part of it matches{words} (best cosine {})",
-                f("best_dense")
+                number(*best_dense)
             )
         }
-        "outranked" => format!(
-            "{} passages were better: its best one ({}) has score {} (dense {}, lexical {}), the last one shown has {}; \
-             a larger `--top-k` would show it",
-            n("rank").saturating_sub(1),
-            why["chunk_id"].as_str().unwrap_or_default(),
-            f("score"),
-            f("dense"),
-            f("lexical"),
-            f("last_score"),
+        WhyNotReason::Outranked {
+            rank,
+            chunk_id,
+            score,
+            dense,
+            lexical,
+            last_score,
+        } => format!(
+            "{} passages were better: its best one ({chunk_id}) has score {score:.3} (dense {}, lexical {}), the last one \
+             shown has {last_score:.3}; a larger `--top-k` would show it",
+            rank.saturating_sub(1),
+            number(*dense),
+            number(*lexical),
         ),
-        other => other.to_owned(),
     };
-    format!("{title} ({id}): {reason}")
+    format!("{} ({id}): {reason}", harmless(&reply.title))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passages_are_shortened_to_a_few_lines() {
+        assert_eq!(excerpt(" a\n\nb\tc "), "    a b c");
+        let long = excerpt(&"word ".repeat(500));
+        assert!(long.lines().count() < 8 && long.ends_with(" ..."), "{long}");
+        assert!(
+            long.lines().all(|line| line.chars().count() <= 101),
+            "{long}"
+        );
+        assert!(excerpt(&"x".repeat(100_000)).len() < 500);
+        assert_eq!(excerpt(""), "   ");
+    }
 }

@@ -36,15 +36,24 @@ pub(crate) async fn run(opened: Opened, listen: &str, output: Output) -> Result<
             "Cairn listens on http://{local}  (API: http://{local}/docs)"
         ))?;
     }
+    // Uploads are worked on in the order in which they were accepted, also those of a server that was killed.
+    let jobs = {
+        let (app, stop) = (opened.app.clone(), shutdown.clone());
+        tokio::spawn(async move { app.run_jobs(stop).await })
+    };
     let result = serve(
         opened.app.clone(),
         ServeOptions {
             tcp: Some(tcp),
             unix: Some(unix),
         },
-        shutdown,
+        shutdown.clone(),
     )
     .await;
+    shutdown.cancel();
+    if let Err(error) = jobs.await {
+        tracing::error!(%error, "the loop of jobs ended unexpectedly");
+    }
     // The lock is still held, so the socket is ours to remove.
     if let Err(error) = fs_err::remove_file(&socket)
         && error.kind() != std::io::ErrorKind::NotFound

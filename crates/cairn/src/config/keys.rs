@@ -189,7 +189,7 @@ pub(crate) const KEYS: &[Key] = &[
         key(
             "log.level",
             Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
-            "warn",
+            "error",
             "What is logged. `cairn serve` raises the default to info.",
         ),
         &["LOG_LEVEL"],

@@ -211,7 +211,7 @@ fn read_variables(
             values.insert(key.path, (value, Origin::Environment(name)));
         }
     }
-    if let Some(dir) = lookup("CAIRN_DATA_DIR") {
+    if let Some(dir) = lookup("CAIRN_DATA_DIR").filter(|dir| !dir.is_empty()) {
         values.insert(
             "data.dir",
             (dir, Origin::Environment("CAIRN_DATA_DIR".to_owned())),

@@ -1,0 +1,135 @@
+//! `cairn docs`, `cairn collections`: what is in the catalog.
+
+use serde_json::{Value, json};
+
+use crate::support::{Cairn, write};
+
+#[tokio::test]
+async fn documents_are_listed_shown_deleted_and_restored() {
+    let cairn = Cairn::new();
+    for n in 0..205 {
+        write(
+            &cairn.files(),
+            &format!("{n:03}.md"),
+            format!("# Note {n}\n\nText of note {n}."),
+        );
+    }
+    cairn.run(&["ingest", "."]).await.ok();
+    let listed = cairn.run(&["docs", "list", "--json"]).await.ok().lines();
+    let mut ids: Vec<&str> = listed.iter().map(|d| d["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 205, "more than one page, each document once");
+    let few = cairn
+        .run(&["docs", "list", "--json", "--limit", "3"])
+        .await
+        .ok()
+        .lines();
+    assert_eq!(few.len(), 3);
+    let some = cairn
+        .run(&["docs", "list", "--json", "--path", "**/00?.md"])
+        .await
+        .ok()
+        .lines();
+    assert_eq!(some.len(), 10);
+
+    let id = ids[0];
+    let shown = cairn.json(&["docs", "show", id, "--chunks"]).await;
+    let chunk = &shown["chunk_list"][0];
+    assert_eq!(chunk["chunk_id"], format!("{id}.1.0"));
+    assert!(
+        chunk["text"].as_str().unwrap().contains("Text of note"),
+        "{shown}"
+    );
+    let told = cairn.run(&["docs", "show", id, "--chunks"]).await.ok();
+    assert!(
+        told.stdout.contains("readable by everyone") && told.stdout.contains("Text of note"),
+        "{told:#?}"
+    );
+
+    cairn.run(&["docs", "delete", ids[0], ids[1]]).await.ok();
+    let n_listed = async |more: &[&str]| {
+        let args = [&["docs", "list", "--json"][..], more].concat();
+        cairn.run(&args).await.ok().lines().len()
+    };
+    assert_eq!(
+        (n_listed(&[]).await, n_listed(&["--deleted"]).await),
+        (203, 205)
+    );
+    let title = shown["title"].as_str().unwrap();
+    let found = cairn.run(&["search", title, "--json"]).await.lines();
+    let is_gone = |r: &Value| r["document"]["id"] != id;
+    assert!(found[0]["results"].as_array().unwrap().iter().all(is_gone));
+    cairn.run(&["docs", "restore", id]).await.ok();
+    assert_eq!(n_listed(&[]).await, 204);
+    cairn
+        .run(&["docs", "show", "0123456789abcdef"])
+        .await
+        .code(3);
+    cairn.run(&["docs", "show", "../keys"]).await.code(3);
+    cairn
+        .run(&["docs", "delete", "nonsense", "--json"])
+        .await
+        .code(3);
+
+    cairn.run(&["docs", "share", id]).await.ok();
+    assert_eq!(cairn.json(&["docs", "show", id]).await["allow"], json!([]));
+}
+
+#[tokio::test]
+async fn collections_are_counted() {
+    let cairn = Cairn::new();
+    cairn
+        .run(&["collections"])
+        .await
+        .ok()
+        .says("no collections");
+    write(&cairn.files(), "a.md", "First text.");
+    write(&cairn.files(), "b.md", "Second text.");
+    for n in 0..3 {
+        let name = format!("c{n}");
+        cairn
+            .run(&["ingest", ".", "--collection", &name])
+            .await
+            .ok();
+    }
+    let rows = cairn.run(&["collections", "--json"]).await.ok().lines();
+    let names: Vec<&str> = rows
+        .iter()
+        .map(|row| row["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["c0", "c1", "c2"]);
+    assert!(
+        rows.iter()
+            .all(|row| row["documents"] == 2 && row["chunks"] == 2),
+        "{rows:?}"
+    );
+    let told = cairn.run(&["collections"]).await.ok();
+    assert!(
+        told.stdout.contains("c1  2 documents, 2 chunks"),
+        "{told:#?}"
+    );
+    let found = cairn
+        .json(&[
+            "search",
+            "first",
+            "--collection",
+            "c0",
+            "--collection",
+            "c2",
+        ])
+        .await;
+    assert_eq!(found["results"].as_array().unwrap().len(), 2);
+    let again = cairn.json(&["index", "rebuild"]).await;
+    assert_eq!(
+        (&again["documents"], &again["chunks"]),
+        (&json!(6), &json!(6))
+    );
+    assert_eq!(
+        cairn.json(&["search", "first"]).await["results"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+}
