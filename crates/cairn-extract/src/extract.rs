@@ -11,7 +11,7 @@ use crate::options::ExtractOptions;
 use crate::{code, delimited, docx, html, json, markdown, pdf, spreadsheet, text};
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
-pub const EXTRACTOR_VERSION: &str = "1";
+pub const EXTRACTOR_VERSION: &str = "2";
 
 /// Reads the document `bytes` named `name` in this process.
 ///

@@ -88,21 +88,20 @@ pub(super) fn push_page(builder: &mut Builder, page: &PageLines, styles: &Styles
     for region in &page.regions {
         let mut at = 0;
         while at < region.len() {
+            if let Some(rows) = &region[at].table {
+                push_rows(
+                    builder,
+                    page,
+                    rows.clone(),
+                    &region[at].rect,
+                    &region[at..=at],
+                );
+                at += 1;
+                continue;
+            }
             if let Some(found) = grid(&region[at..]) {
-                let mut table = Table {
-                    rows: found.rows,
-                    page: Some(page.number),
-                    bbox: Some(page.bounds.on_page(page.turn, &found.rect)),
-                    n_chars: Some(
-                        region[at..at + found.n_lines]
-                            .iter()
-                            .map(|l| l.n_chars)
-                            .sum(),
-                    ),
-                    ..Table::default()
-                };
-                table.guess_header();
-                push_table(builder, &table);
+                let lines = &region[at..at + found.n_lines];
+                push_rows(builder, page, found.rows, &found.rect, lines);
                 at += found.n_lines;
                 continue;
             }
@@ -111,6 +110,24 @@ pub(super) fn push_page(builder: &mut Builder, page: &PageLines, styles: &Styles
             at = end;
         }
     }
+}
+
+fn push_rows(
+    builder: &mut Builder,
+    page: &PageLines,
+    rows: Vec<Vec<String>>,
+    rect: &Rect,
+    lines: &[Line],
+) {
+    let mut table = Table {
+        rows,
+        page: Some(page.number),
+        bbox: Some(page.bounds.on_page(page.turn, rect)),
+        n_chars: Some(lines.iter().map(|line| line.n_chars).sum()),
+        ..Table::default()
+    };
+    table.guess_header();
+    push_table(builder, &table);
 }
 
 /// One past the last line of the block that starts at `start`.
@@ -212,7 +229,7 @@ fn bounds(page: &PageLines, lines: &[Line]) -> BoundingBox {
 }
 
 /// The text of a block: lines joined, words that a line break parted joined without their hyphen.
-fn join(lines: &[Line]) -> Option<String> {
+pub(super) fn join(lines: &[Line]) -> Option<String> {
     let mut out = String::new();
     let mut soft = false;
     for line in lines {
@@ -261,6 +278,7 @@ mod tests {
             ends_soft: false,
             cells: vec![(text.into(), rect)],
             n_chars: crate::builder::count_text(text),
+            table: None,
         }
     }
 

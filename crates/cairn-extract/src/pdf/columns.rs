@@ -6,9 +6,14 @@
 //! lines stand on both sides is cut, the others are read as they are. Horizontal cuts alone never order
 //! anything wrongly here, since lines within a region are sorted by height anyway.
 //!
-//! Columns must look like prose (long enough lines), so that the columns of a table stay rows.
+//! Columns must look like prose (long enough lines), so that the columns of a table stay rows. A ruled
+//! table counts as one thing that crosses each gutter through it; without rules, sides whose lines stand
+//! on the same baselines and are parted into cells, or fill their side badly, are a table.
 //! Cost: O(gutters × fragments) for each region, with gutters on a grid of two points.
 
+use super::ruled::{Cells, cells};
+use super::rules::Grid;
+use super::sides;
 use super::word::{Rect, Word};
 
 /// Fragments that must stand on each side of a gutter within a band.
@@ -22,12 +27,14 @@ const MAX_DEPTH: usize = 8;
 /// Step of the grid of gutters, in points.
 const STEP: f32 = 2.0;
 
-/// Words that follow each other on one line, without a gap that could be a gutter.
+/// Words that follow each other on one line, without a gap that could be a gutter; or a ruled table.
 #[derive(Debug, Clone)]
 pub(super) struct Fragment {
     pub(super) words: Vec<Word>,
     pub(super) rect: Rect,
-    n_columns: usize,
+    pub(super) n_columns: usize,
+    /// The cells of a ruled table, which then hold the words.
+    pub(super) table: Option<Cells>,
 }
 
 impl Fragment {
@@ -36,6 +43,7 @@ impl Fragment {
             rect: word.rect,
             n_columns: word.n_columns(),
             words: vec![word],
+            table: None,
         }
     }
 
@@ -46,17 +54,54 @@ impl Fragment {
     }
 }
 
-/// Regions in reading order, each a set of fragments without columns.
-pub(super) fn regions(words: Vec<Word>) -> Vec<Vec<Fragment>> {
-    let mut out = Vec::new();
+/// Regions in reading order, each a set of fragments without columns, or one ruled table.
+pub(super) fn regions(mut words: Vec<Word>, grids: &[Grid]) -> Vec<Vec<Fragment>> {
+    let mut tables = Vec::new();
+    let mut open_grids = Vec::new();
+    for grid in grids {
+        let (inside, outside): (Vec<Word>, Vec<Word>) = words
+            .into_iter()
+            .partition(|word| grid.rect.holds_center(&word.rect));
+        words = outside;
+        match cells(grid, &inside) {
+            Some(cells) => tables.push(Fragment {
+                words: Vec::new(),
+                rect: grid.rect,
+                n_columns: inside.iter().map(|word| word.n_columns() + 1).sum(),
+                table: Some(cells),
+            }),
+            None => {
+                words.extend(inside);
+                open_grids.push(grid.rect);
+            }
+        }
+    }
+    // Back in the order of drawing.
+    words.sort_by_key(|word| word.order);
     let mut fragments = fragments(words);
+    fragments.extend(tables);
     fragments.sort_by(|a, b| a.rect.center_y().total_cmp(&b.rect.center_y()));
-    cut(fragments, 0, &mut out);
+    let mut cut_out = Vec::new();
+    cut(fragments, &open_grids, 0, &mut cut_out);
+    let mut out = Vec::new();
+    for region in cut_out {
+        let mut rest = Vec::new();
+        for fragment in region {
+            if fragment.table.is_some() {
+                out.push(std::mem::take(&mut rest));
+                out.push(vec![fragment]);
+            } else {
+                rest.push(fragment);
+            }
+        }
+        out.push(rest);
+    }
+    out.retain(|region| !region.is_empty());
     out
 }
 
 /// Joins words that touch in drawing order.
-fn fragments(words: Vec<Word>) -> Vec<Fragment> {
+pub(super) fn fragments(words: Vec<Word>) -> Vec<Fragment> {
     let mut fragments: Vec<Fragment> = Vec::new();
     for word in words {
         if let Some(last) = fragments.last_mut() {
@@ -78,12 +123,12 @@ fn fragments(words: Vec<Word>) -> Vec<Fragment> {
 }
 
 /// `fragments` sorted by height.
-fn cut(fragments: Vec<Fragment>, depth: usize, out: &mut Vec<Vec<Fragment>>) {
+fn cut(fragments: Vec<Fragment>, grids: &[Rect], depth: usize, out: &mut Vec<Vec<Fragment>>) {
     if fragments.is_empty() {
         return;
     }
     let best = if depth < MAX_DEPTH && fragments.len() >= 2 * MIN_LINES {
-        best_gutter(&fragments)
+        best_gutter(&fragments, grids)
     } else {
         None
     };
@@ -98,9 +143,9 @@ fn cut(fragments: Vec<Fragment>, depth: usize, out: &mut Vec<Vec<Fragment>>) {
     for (idx, fragment) in fragments.into_iter().enumerate() {
         let band = bands.iter().position(|band| band.contains(idx));
         if band != current {
-            cut(std::mem::take(&mut rest), depth + 1, out);
-            cut(std::mem::take(&mut sides.0), depth + 1, out);
-            cut(std::mem::take(&mut sides.1), depth + 1, out);
+            cut(std::mem::take(&mut rest), grids, depth + 1, out);
+            cut(std::mem::take(&mut sides.0), grids, depth + 1, out);
+            cut(std::mem::take(&mut sides.1), grids, depth + 1, out);
             current = band;
         }
         match band {
@@ -109,9 +154,9 @@ fn cut(fragments: Vec<Fragment>, depth: usize, out: &mut Vec<Vec<Fragment>>) {
             Some(_) => sides.1.push(fragment),
         }
     }
-    cut(rest, depth + 1, out);
-    cut(sides.0, depth + 1, out);
-    cut(sides.1, depth + 1, out);
+    cut(rest, grids, depth + 1, out);
+    cut(sides.0, grids, depth + 1, out);
+    cut(sides.1, grids, depth + 1, out);
 }
 
 /// Fragments `first..=last` (by height) that a gutter parts.
@@ -129,7 +174,7 @@ impl Band {
 }
 
 /// The gutter with most lines beside it, and its bands.
-fn best_gutter(fragments: &[Fragment]) -> Option<Vec<Band>> {
+fn best_gutter(fragments: &[Fragment], grids: &[Rect]) -> Option<Vec<Band>> {
     let all = fragments
         .iter()
         .skip(1)
@@ -140,7 +185,7 @@ fn best_gutter(fragments: &[Fragment]) -> Option<Vec<Band>> {
     let mut best: Option<(f32, Vec<Band>)> = None;
     let mut x = all.x0 + STEP;
     while x < all.x1 {
-        let (score, bands) = bands_at(fragments, x);
+        let (score, bands) = bands_at(fragments, grids, x);
         if score > best.as_ref().map_or(0.0, |best| best.0) {
             best = Some((score, bands));
         }
@@ -150,12 +195,17 @@ fn best_gutter(fragments: &[Fragment]) -> Option<Vec<Band>> {
 }
 
 /// The bands that a gutter at `x` has, and how good they are.
-fn bands_at(fragments: &[Fragment], x: f32) -> (f32, Vec<Band>) {
+fn bands_at(fragments: &[Fragment], grids: &[Rect], x: f32) -> (f32, Vec<Band>) {
     let mut bands = Vec::new();
     let mut score = 0.0;
     let mut start = 0;
     while start < fragments.len() {
-        let crosses = |f: &Fragment| f.rect.x0 < x - 0.5 && f.rect.x1 > x + 0.5;
+        let crosses = |f: &Fragment| {
+            f.rect.x0 < x - 0.5 && f.rect.x1 > x + 0.5
+                || grids
+                    .iter()
+                    .any(|grid| grid.x0 < x && x < grid.x1 && grid.holds_center(&f.rect))
+        };
         if crosses(&fragments[start]) {
             start += 1;
             continue;
@@ -198,9 +248,10 @@ fn band_value(band: &[Fragment], x: f32) -> Option<f32> {
             return None;
         }
         n_min = n_min.min(n_lines);
-        let sum: f32 = side.iter().map(|f| f.rect.height()).sum();
+        let heights = || side.iter().filter(|f| f.table.is_none());
+        let sum: f32 = heights().map(|f| f.rect.height()).sum();
         #[expect(clippy::cast_precision_loss, reason = "a few thousand lines")]
-        let mean = sum / side.len() as f32;
+        let mean = sum / heights().count().max(1) as f32;
         em = em.min(mean);
     }
     // Both must stand beside each other, not one below the other.
@@ -220,6 +271,9 @@ fn band_value(band: &[Fragment], x: f32) -> Option<f32> {
     // Chance gaps between words line up over a few lines, hardly over many, and are narrow.
     let min_width = if n_min < 6 { 1.0 } else { 0.5 } * em;
     if width < min_width {
+        return None;
+    }
+    if sides::are_table(&left, &right) {
         return None;
     }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand lines")]
@@ -245,6 +299,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::pdf::rules::grids;
+    use crate::pdf::word::{PageBox, Turn};
 
     fn word(text: &str, x: f32, y: f32) -> Word {
         #[expect(clippy::cast_precision_loss, reason = "short words")]
@@ -266,7 +322,7 @@ mod tests {
     }
 
     fn read(words: Vec<Word>) -> Vec<String> {
-        regions(words)
+        regions(words, &[])
             .into_iter()
             .map(|region| {
                 let words = region.iter().flat_map(|f| &f.words);
@@ -317,10 +373,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_word_is_lost(places in proptest::collection::vec((-100.0f32..800.0, -100.0f32..900.0, 1usize..30), 0..120)) {
+        fn no_word_is_lost(
+            places in proptest::collection::vec((-100.0f32..800.0, -100.0f32..900.0, 1usize..30), 0..120),
+            lines in proptest::collection::vec((0.0f32..600.0, 0.0f32..800.0, 6.0f32..700.0, proptest::bool::ANY), 0..40),
+        ) {
             let words: Vec<Word> = places.iter().map(|&(x, y, n)| word(&"w".repeat(n), x, y)).collect();
-            let n = words.len();
-            let found: usize = regions(words).iter().flatten().map(|f| f.words.len()).sum();
+            let lines: Vec<[f32; 4]> = lines
+                .iter()
+                .map(|&(x, y, n, across)| if across { [x, y, x + n, y] } else { [x, y, x, y + n] })
+                .collect();
+            let page = PageBox { left: 0.0, bottom: 0.0, right: 600.0, top: 800.0 };
+            let n: usize = words.iter().map(|word| word.text.len()).sum();
+            let mut found = 0;
+            for fragment in regions(words, &grids(&lines, &page, Turn(0))).iter().flatten() {
+                found += fragment.words.iter().map(|word| word.text.len()).sum::<usize>();
+                found += fragment.table.as_ref().map_or(0, |cells| usize::try_from(cells.n_chars).unwrap());
+            }
             prop_assert_eq!(found, n);
         }
     }

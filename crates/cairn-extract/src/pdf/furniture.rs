@@ -99,6 +99,7 @@ mod tests {
             ends_soft: false,
             cells: vec![(text.into(), rect)],
             n_chars: crate::builder::count_text(text),
+            table: None,
         }
     }
 

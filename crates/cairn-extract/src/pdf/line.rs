@@ -1,6 +1,7 @@
 //! Lines of a region, and the runs of lines that form a table.
 
 use super::columns::Fragment;
+use super::ruled::Cells;
 use super::word::{Rect, Word, is_rtl, is_unspaced};
 
 /// One line of text.
@@ -17,13 +18,20 @@ pub(super) struct Line {
     pub(super) cells: Vec<(String, Rect)>,
     /// Characters that carry text.
     pub(super) n_chars: u64,
+    /// Rows of a ruled table, which stands as one line.
+    pub(super) table: Option<Vec<Vec<String>>>,
 }
 
 /// Lines from top to bottom. `fragments` come sorted by height.
 pub(super) fn lines(fragments: Vec<Fragment>) -> Vec<Line> {
     let mut open: Vec<(Rect, Vec<Word>)> = Vec::new();
     let mut rows: Vec<(Rect, Vec<Word>)> = Vec::new();
+    let mut tables = Vec::new();
     for fragment in fragments {
+        if let Some(cells) = fragment.table {
+            tables.push(table_line(fragment.rect, cells));
+            continue;
+        }
         // Only the last few lines can still take a fragment of this height.
         let found = open
             .iter_mut()
@@ -55,9 +63,21 @@ pub(super) fn lines(fragments: Vec<Fragment>) -> Vec<Line> {
     }
     rows.extend(open);
     rows.sort_by(|a, b| a.0.center_y().total_cmp(&b.0.center_y()));
-    rows.into_iter()
-        .map(|(rect, words)| line(rect, words))
-        .collect()
+    let lines = rows.into_iter().map(|(rect, words)| line(rect, words));
+    tables.into_iter().chain(lines).collect()
+}
+
+fn table_line(rect: Rect, cells: Cells) -> Line {
+    Line {
+        n_chars: cells.n_chars,
+        ends_soft: false,
+        text: cells.rows.concat().join(" "),
+        rect,
+        size: cells.size,
+        is_bold: false,
+        cells: Vec::new(),
+        table: Some(cells.rows),
+    }
 }
 
 fn line(rect: Rect, mut words: Vec<Word>) -> Line {
@@ -111,6 +131,7 @@ fn line(rect: Rect, mut words: Vec<Word>) -> Line {
         size,
         is_bold: n_bold * 2 > n_all,
         cells,
+        table: None,
     }
 }
 
@@ -303,7 +324,7 @@ mod tests {
     }
 
     fn of(words: Vec<Word>) -> Vec<Line> {
-        regions(words).into_iter().flat_map(lines).collect()
+        regions(words, &[]).into_iter().flat_map(lines).collect()
     }
 
     #[test]

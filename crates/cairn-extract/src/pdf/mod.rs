@@ -10,6 +10,9 @@ mod furniture;
 mod library;
 mod line;
 mod page;
+mod ruled;
+mod rules;
+mod sides;
 mod word;
 
 pub use library::find_pdfium;
@@ -129,8 +132,10 @@ fn read_pages(
             }
         };
         note_page(number, &found, builder);
+        let drawn = rules::read_lines(&page);
         for (turn, words) in found.by_turn {
-            let regions = columns::regions(words)
+            let grids = rules::grids(&drawn, &bounds, turn);
+            let regions = columns::regions(words, &grids)
                 .into_iter()
                 .map(line::lines)
                 .collect();

@@ -24,6 +24,16 @@ impl Rect {
         f32::midpoint(self.y0, self.y1)
     }
 
+    pub(super) fn center_x(&self) -> f32 {
+        f32::midpoint(self.x0, self.x1)
+    }
+
+    /// Whether the middle of `other` lies inside.
+    pub(super) fn holds_center(&self, other: &Self) -> bool {
+        let (x, y) = (other.center_x(), other.center_y());
+        self.x0 <= x && x <= self.x1 && self.y0 <= y && y <= self.y1
+    }
+
     pub(super) fn union(&self, other: &Self) -> Self {
         Self {
             x0: self.x0.min(other.x0),

@@ -4,3 +4,5 @@
 mod bombs;
 #[cfg(test)]
 mod pdf;
+#[cfg(test)]
+mod pdf_tables;

@@ -13,7 +13,7 @@ use cairn_types::{ElementKind, Extracted, HasKind as _};
     clippy::disallowed_methods,
     reason = "tests that need a real counterpart find it by variables"
 )]
-fn options() -> Option<ExtractOptions> {
+pub(crate) fn options() -> Option<ExtractOptions> {
     if let Some(path) = std::env::var_os("CAIRN_TEST_PDFIUM").map(PathBuf::from) {
         let pdfium = find_pdfium(Some(&path));
         assert!(pdfium.is_some(), "CAIRN_TEST_PDFIUM names no library");
@@ -31,7 +31,7 @@ fn options() -> Option<ExtractOptions> {
 }
 
 /// Pages of 600 × 800 points with these contents, in Helvetica (`/F1`) and bold (`/F2`).
-fn pdf(pages: &[String], page_extra: &str, trailer_extra: &str) -> Vec<u8> {
+pub(crate) fn pdf(pages: &[String], page_extra: &str, trailer_extra: &str) -> Vec<u8> {
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
         String::new(),
@@ -74,11 +74,11 @@ fn pdf(pages: &[String], page_extra: &str, trailer_extra: &str) -> Vec<u8> {
 }
 
 /// One line of text at a place.
-fn at(x: u32, y: u32, size: u32, text: &str) -> String {
+pub(crate) fn at(x: u32, y: u32, size: u32, text: &str) -> String {
     format!("BT /F1 {size} Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET\n")
 }
 
-fn shape(extracted: &Extracted) -> Vec<(ElementKind, u8, &str)> {
+pub(crate) fn shape(extracted: &Extracted) -> Vec<(ElementKind, u8, &str)> {
     extracted
         .elements
         .iter()
