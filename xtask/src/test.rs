@@ -14,16 +14,9 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
     let prepared = setup()?;
     let has_nextest = succeeds(&mut cargo(&["nextest", "--version"]));
     let runner: &[&str] = if has_nextest {
-        &["nextest", "run", "--locked", "--no-fail-fast"]
+        &["nextest", "run", "--locked"]
     } else {
-        &[
-            "test",
-            "--locked",
-            "--no-fail-fast",
-            "--lib",
-            "--bins",
-            "--tests",
-        ]
+        &["test", "--locked", "--lib", "--bins", "--tests"]
     };
     let selection: &[&str] = if arguments.is_empty() {
         &["--workspace"]
@@ -43,7 +36,10 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         })?;
     }
     println!("\n=== tests");
-    run(prepared.tell(cargo(runner).args(selection).args(arguments)))
+    // Every failure is worth knowing, not only the first.
+    let mut all = cargo(runner);
+    all.arg("--no-fail-fast").args(selection).args(arguments);
+    run(prepared.tell(&mut all))
 }
 
 impl Prepared {
