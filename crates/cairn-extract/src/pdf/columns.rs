@@ -375,12 +375,17 @@ mod tests {
         #[test]
         fn no_word_is_lost(
             places in proptest::collection::vec((-100.0f32..800.0, -100.0f32..900.0, 1usize..30), 0..120),
-            lines in proptest::collection::vec((0.0f32..600.0, 0.0f32..800.0, 6.0f32..700.0, proptest::bool::ANY), 0..40),
+            lines in proptest::collection::vec((0u8..8, 0u8..40, 1u8..8, proptest::bool::ANY), 0..60),
         ) {
             let words: Vec<Word> = places.iter().map(|&(x, y, n)| word(&"w".repeat(n), x, y)).collect();
             let lines: Vec<[f32; 4]> = lines
                 .iter()
-                .map(|&(x, y, n, across)| if across { [x, y, x + n, y] } else { [x, y, x, y + n] })
+                .map(|&(x, y, n, across)| {
+                    // On few places, so that they meet.
+                    let (x, y) = (f32::from(x) * 80.0, f32::from(y) * 20.0);
+                    let n = f32::from(n);
+                    if across { [x, y, x + n * 80.0, y] } else { [x, y, x, y + n * 20.0] }
+                })
                 .collect();
             let page = PageBox { left: 0.0, bottom: 0.0, right: 600.0, top: 800.0 };
             let n: usize = words.iter().map(|word| word.text.len()).sum();

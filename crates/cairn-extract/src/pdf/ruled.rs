@@ -21,6 +21,8 @@ const MAX_FIELDS: usize = 10_000;
 const MIN_FILLED_PERCENT: usize = 40;
 /// Share of the words that lines may go through.
 const MAX_STRUCK_PERCENT: usize = 5;
+/// Characters of the cells after spans have repeated them. Bounds memory on hostile files.
+const MAX_CHARS: u64 = 1_000_000;
 /// Lines of each cell from which on a row can be several rows.
 const MIN_INNER_ROWS: usize = 3;
 /// Mean length of such lines, in characters; longer ones are prose. A guess.
@@ -42,6 +44,20 @@ pub(super) struct Cells {
 struct Span {
     rows: (usize, usize),
     columns: (usize, usize),
+}
+
+impl Span {
+    fn n_rows(&self) -> usize {
+        self.rows.1 - self.rows.0 + 1
+    }
+
+    fn n_columns(&self) -> usize {
+        self.columns.1 - self.columns.0 + 1
+    }
+
+    fn n_fields(&self) -> usize {
+        self.n_rows() * self.n_columns()
+    }
 }
 
 /// The cells of `words`, all of which lie within the grid; `None` where it is no table.
@@ -77,6 +93,14 @@ pub(super) fn cells(grid: &Grid, words: &[Word]) -> Option<Cells> {
         return None;
     }
     let held: Vec<Vec<Line>> = held.into_iter().map(cell_lines).collect();
+    let n_chars = |lines: &Vec<Line>| lines.iter().map(|line| line.n_chars).sum::<u64>();
+    let repeated = spans.iter().zip(&held);
+    let n_repeated: u64 = repeated
+        .map(|(span, lines)| span.n_fields() as u64 * n_chars(lines))
+        .sum();
+    if n_repeated > MAX_CHARS {
+        return None;
+    }
     let is_rtl = words.iter().filter(|word| word.is_rtl()).count() * 2 > words.len();
     let mut rows: Vec<Vec<SpanCell>> = Vec::new();
     for row in 0..n_rows {
@@ -100,7 +124,7 @@ pub(super) fn cells(grid: &Grid, words: &[Word]) -> Option<Cells> {
     }
     Some(Cells {
         rows,
-        n_chars: held.iter().flatten().map(|line| line.n_chars).sum(),
+        n_chars: held.iter().map(n_chars).sum(),
         size: sizes[sizes.len() / 2],
     })
 }
@@ -205,8 +229,8 @@ fn cell_lines(words: Vec<Word>) -> Vec<Line> {
 fn row_cells(own: &[usize], spans: &[Span], held: &[Vec<Line>]) -> Vec<Vec<SpanCell>> {
     let cell = |idx: usize, lines: &[Line]| SpanCell {
         text: super::blocks::join(lines).unwrap_or_default(),
-        n_cols: spans[idx].columns.1 - spans[idx].columns.0 + 1,
-        n_rows: spans[idx].rows.1 - spans[idx].rows.0 + 1,
+        n_cols: spans[idx].n_columns(),
+        n_rows: spans[idx].n_rows(),
         is_header: false,
     };
     let n_inner = inner_rows(own, spans, held);
@@ -378,6 +402,21 @@ mod tests {
             .map(|&y| word("a-long-line-over-all-of-it", 40.0, y + 5.0))
             .collect();
         assert!(cells(&grid(3, 2), &struck).is_none());
+        let mut wide = grid(3, 250);
+        for rule in &mut wide.down[2..250] {
+            rule.end = 20.0;
+        }
+        wide.rect.x1 = 25_000.0;
+        // Texts over almost all columns, repeated for each: only while that stays small.
+        for (n, expect) in [(30, true), (3_000, false)] {
+            let long = "w".repeat(n);
+            let mut flood: Vec<Word> = (0..250u8)
+                .map(|n| word("w", f32::from(n) * 100.0 + 5.0, 5.0))
+                .collect();
+            flood.extend([word("a", 5.0, 25.0), word(&long, 5_000.0, 25.0)]);
+            flood.extend([word("b", 5.0, 45.0), word(&long, 5_000.0, 45.0)]);
+            assert_eq!(cells(&wide, &flood).is_some(), expect, "{n}");
+        }
         let listing: Vec<Word> = [0.0f32, 20.0, 40.0]
             .iter()
             .map(|&y| word("code", 105.0, y + 5.0))
