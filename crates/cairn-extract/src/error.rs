@@ -121,7 +121,9 @@ impl HasKind for ExtractError {
             Self::Malformed { .. } | Self::Crashed { .. } => {
                 Some("open the document in its program and save it again".into())
             }
-            Self::WorkerUnavailable { .. } => Some("run `cairn doctor`".into()),
+            Self::WorkerUnavailable { .. } => {
+                Some("see whether this program may start processes, then try again".into())
+            }
         }
     }
 }

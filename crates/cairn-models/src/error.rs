@@ -95,7 +95,7 @@ impl HasKind for ModelError {
                 "cairn models pull, or without a network: cairn models install --from FILE"
             }
             Self::Damaged { .. } | Self::Malformed { .. } => "cairn models install --from FILE",
-            Self::Unknown { .. } => "give it a name to install it as your own model: --name NAME",
+            Self::Unknown { .. } => "the catalogue: cairn models list",
             Self::Source { .. } => {
                 "expected a folder, zip or wheel with model.safetensors, tokenizer.json and config.json"
             }

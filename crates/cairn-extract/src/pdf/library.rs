@@ -63,7 +63,7 @@ fn missing(reason: &str) -> ExtractError {
     ExtractError::Unsupported {
         media_type: "application/pdf".into(),
         hint: format!(
-            "{reason}; put it beside the program or set its path, then run `cairn doctor`"
+            "{reason}; put it beside the program, or name its place with `extract.pdfium`"
         ),
     }
 }

@@ -112,7 +112,10 @@ async fn without_pdfium_a_pdf_fails_with_a_way_out() {
     let lines = cairn.run(&["ingest", ".", "--json"]).await.ok().lines();
     assert_eq!(lines[0]["outcome"], "skipped");
     let reason = lines[0]["reason"].as_str().unwrap().to_lowercase();
-    assert!(reason.contains("pdfium"), "{reason}");
+    assert!(
+        reason.contains("pdfium") && reason.contains("`extract.pdfium`"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]

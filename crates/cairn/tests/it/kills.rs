@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use cairn_testkit::Random;
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::support::{Cairn, Multipart, Server};
+use crate::support::{Cairn, Multipart, Server, write};
 
 const N_KILLS: usize = 20;
 /// Longest time between the last promise and the kill, in microseconds: an upload takes some milliseconds.
@@ -86,4 +87,39 @@ async fn nothing_that_was_promised_is_lost() {
         "{status}"
     );
     assert_eq!(status["open_jobs"], 0);
+}
+
+#[tokio::test]
+async fn a_killed_ingest_goes_on_where_it_was() {
+    const N: usize = 400;
+    let cairn = Cairn::new();
+    for n in 0..N {
+        write(
+            &cairn.files(),
+            &format!("{n:03}.md"),
+            format!("Report {n} on the harbour, for the mayor."),
+        );
+    }
+    let mut random = Random::seeded(7);
+    for _ in 0..6 {
+        let mut child = cairn.command(&["ingest", ".", "--json"]).spawn().unwrap();
+        drop(child.stderr.take());
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Dies after some document was told, or at some moment before the first one.
+        if random.one_in(2) {
+            tokio::time::sleep(Duration::from_micros(random.below(LATEST) as u64)).await;
+        } else {
+            lines.next_line().await.unwrap();
+        }
+        child.kill().await.unwrap();
+    }
+    let lines = cairn.run(&["ingest", ".", "--json"]).await.ok().lines();
+    let summary = lines.last().unwrap();
+    let count = |name: &str| summary[name].as_u64().unwrap();
+    assert_eq!(count("added") + count("unchanged"), N as u64, "{summary}");
+    let listed = cairn.run(&["docs", "list", "--json"]).await.ok().lines();
+    assert_eq!(listed.len(), N);
+    let found = cairn.json(&["search", "mayor", "-k", "1000"]).await;
+    assert_eq!(found["results"].as_array().unwrap().len(), N);
+    assert_eq!(cairn.json(&["status"]).await["open_jobs"], 0);
 }

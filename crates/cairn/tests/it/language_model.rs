@@ -19,8 +19,28 @@ enum Script {
     Says(&'static [&'static str]),
     /// Says these pieces and closes without an end.
     BreaksOff(&'static [&'static str]),
+    /// Says these pieces and then nothing more, for ever.
+    FallsSilent(&'static [&'static str]),
     /// Answers with this status.
     Fails(u16),
+}
+
+/// A body that has one piece and no end.
+struct SaidThenSilent(Option<axum::body::Bytes>);
+
+impl hyper::body::Body for SaidThenSilent {
+    type Data = axum::body::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        let piece = self.0.take();
+        piece.map_or(std::task::Poll::Pending, |piece| {
+            std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(piece))))
+        })
+    }
 }
 
 /// A server that speaks the OpenAI chat protocol; how often it was asked.
@@ -32,7 +52,7 @@ async fn start(script: Script) -> (String, Arc<AtomicUsize>) {
         async move {
             let (pieces, is_whole) = match script {
                 Script::Says(pieces) => (pieces, true),
-                Script::BreaksOff(pieces) => (pieces, false),
+                Script::BreaksOff(pieces) | Script::FallsSilent(pieces) => (pieces, false),
                 Script::Fails(status) => {
                     let status = http::StatusCode::from_u16(status).unwrap();
                     return (status, "no").into_response();
@@ -48,7 +68,12 @@ async fn start(script: Script) -> (String, Arc<AtomicUsize>) {
                     json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] });
                 body += &format!("data: {end}\n\ndata: [DONE]\n\n");
             }
-            ([("content-type", "text/event-stream")], body).into_response()
+            let head = [("content-type", "text/event-stream")];
+            if matches!(script, Script::FallsSilent(_)) {
+                let waits = SaidThenSilent(Some(body.into()));
+                return (head, axum::body::Body::new(waits)).into_response();
+            }
+            (head, body).into_response()
         }
     };
     let models = || async { axum::Json(json!({ "data": [{ "id": "scripted-1" }] })) };
@@ -227,4 +252,29 @@ async fn a_question_that_the_documents_do_not_answer_asks_no_model() {
         .await;
     assert_eq!(reply["abstained"], true, "{reply}");
     assert_eq!(n_asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_model_that_falls_silent_is_given_up() {
+    for (pieces, mode) in [
+        (&[][..], "extractive"),
+        (&["At nine [1: \"leaves at ni"], "model"),
+    ] {
+        let (cairn, _) = with(Script::FallsSilent(pieces)).await;
+        let cairn = cairn
+            .set("CAIRN_LLM__FIRST_TOKEN_SECONDS", "1")
+            .set("CAIRN_LLM__TOTAL_SECONDS", "1");
+        let reply = cairn.json(&["ask", QUESTION]).await;
+        assert_eq!(reply["mode"], mode, "{reply}");
+        let n_cited = reply["citations"].as_array().unwrap().len();
+        assert_eq!(n_cited > 0, mode == "extractive", "{reply}");
+        Texts::of(&cairn).await.assert_verified(&reply);
+        // It is told, in both cases, that this is not what was asked for.
+        let note = reply["notes"][0].as_str().unwrap();
+        let (before, _) = note
+            .split_once("127.0.0.1")
+            .expect("the address of the model");
+        let told = cairn.run(&["ask", QUESTION]).await.ok();
+        assert!(told.stdout.contains(before), "{told:#?}");
+    }
 }

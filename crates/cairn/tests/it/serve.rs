@@ -1,6 +1,9 @@
 //! `cairn serve` over real connections.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::support::{Cairn, Multipart, Server, write};
 
@@ -227,4 +230,49 @@ async fn a_port_that_is_taken_is_told() {
             .code(2)
             .says(bad);
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_ends_what_it_began() {
+    // A language model that answers when it may; being asked is what the test waits for.
+    let (asked, may_answer) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let answer = {
+        let (asked, may_answer) = (asked.clone(), may_answer.clone());
+        move || async move {
+            asked.add_permits(1);
+            may_answer.acquire().await.unwrap().forget();
+            let text = "It leaves at nine [1: \"leaves at nine in the morning\"].";
+            let delta = json!({ "choices": [{ "index": 0, "delta": { "content": text }, "finish_reason": "stop" }] });
+            let body = format!("data: {delta}\n\ndata: [DONE]\n\n");
+            ([("content-type", "text/event-stream")], body)
+        }
+    };
+    let models = || async { axum::Json(json!({ "data": [{ "id": "scripted-1" }] })) };
+    let router = axum::Router::new()
+        .route("/v1/models", axum::routing::get(models))
+        .route("/v1/chat/completions", axum::routing::post(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let cairn = Cairn::new().set("OPENAI_BASE_URL", format!("http://{address}/v1"));
+    write(&cairn.files(), "ferry.md", TEXT);
+    cairn.run(&["ingest", "."]).await.ok();
+    let server = Server::start(&cairn).await;
+    let http = server.http.clone();
+    let reply = tokio::spawn(async move {
+        let question = json!({ "query": "When does the ferry to Tolm leave?" });
+        http.post("/api/v1/chat", &question).await
+    });
+    asked.acquire().await.unwrap().forget();
+    crate::support::signal(&server.child, "TERM").await;
+    may_answer.add_permits(1);
+    let reply = reply.await.unwrap().status(200).json();
+    assert_eq!(reply["mode"], "model", "{reply}");
+    assert_eq!(
+        reply["citations"][0]["quote"],
+        "leaves at nine in the morning"
+    );
+    let (code, log) = server.wait().await;
+    assert_eq!(code, Some(0), "{log}");
 }

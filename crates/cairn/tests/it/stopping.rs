@@ -3,7 +3,7 @@
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-use crate::support::{Cairn, Outcome, signal, write};
+use crate::support::{Cairn, Outcome, Server, signal, write};
 
 #[tokio::test]
 async fn an_interrupted_run_keeps_what_it_published_and_goes_on_later() {
@@ -46,6 +46,43 @@ async fn an_interrupted_run_keeps_what_it_published_and_goes_on_later() {
     assert_eq!(cairn.json(&["status"]).await["documents"], N);
     let open = cairn.json(&["status"]).await["open_jobs"].clone();
     assert_eq!(open, 0, "the interrupted job is closed");
+}
+
+#[tokio::test]
+async fn an_interrupted_run_over_a_server_leaves_the_server_alone() {
+    const N: usize = 1000;
+    let cairn = Cairn::new().set("CAIRN_INGEST__WORKERS", "1");
+    for n in 0..N {
+        let text = format!("Note {n} tells of the harbour.");
+        write(&cairn.files(), &format!("{n:04}.md"), text);
+    }
+    let server = Server::start(&cairn).await;
+    let mut child = cairn.command(&["ingest", ".", "--json"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.next_line().await.unwrap().expect("a document");
+    signal(&child, "INT").await;
+    while let Some(line) = lines.next_line().await.unwrap() {
+        assert!(
+            !line.contains("\"summary\""),
+            "it came to its end before the signal"
+        );
+    }
+    Outcome::from(child.wait_with_output().await.unwrap()).code(130);
+    // The next run waits for its turn, then goes on.
+    let again = cairn.run(&["ingest", ".", "--json"]).await.ok().lines();
+    let sum = again.last().unwrap();
+    let count = |name: &str| usize::try_from(sum[name].as_u64().unwrap()).unwrap();
+    assert_eq!(count("added") + count("unchanged"), N, "{sum}");
+    assert!(count("added") > 0 && count("unchanged") > 0, "{sum}");
+    let jobs = cairn.run(&["jobs", "--json"]).await.ok().lines();
+    let states: Vec<&str> = jobs
+        .iter()
+        .map(|job| job["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["done", "interrupted"]);
+    signal(&server.child, "INT").await;
+    let (code, log) = server.wait().await;
+    assert_eq!(code, Some(0), "{log}");
 }
 
 #[tokio::test]

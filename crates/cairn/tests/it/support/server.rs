@@ -57,8 +57,13 @@ impl Server {
     }
 
     /// Asks it to stop; its exit code and what it logged.
-    pub(crate) async fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) async fn stop(self) -> (Option<i32>, String) {
         signal(&self.child, "TERM").await;
+        self.wait().await
+    }
+
+    /// Waits for its end; its exit code and what it logged.
+    pub(crate) async fn wait(mut self) -> (Option<i32>, String) {
         let status = tokio::time::timeout(DEADLINE, self.child.wait()).await;
         let log = self.log.await.unwrap();
         (
