@@ -36,6 +36,8 @@ pub(crate) struct Parser {
     pending: String,
     /// Text in which an address may stand that may be shown.
     known: String,
+    /// The last character that was given out as text.
+    last: Option<char>,
 }
 
 enum Bracket {
@@ -55,8 +57,8 @@ impl Parser {
     /// `known`: the passages' texts, whose addresses may be shown.
     pub(crate) fn new(known: String) -> Self {
         Self {
-            pending: String::new(),
             known,
+            ..Self::default()
         }
     }
 
@@ -93,6 +95,7 @@ impl Parser {
                 Bracket::Marker(len, numbers, quotes) => {
                     self.text(at, &mut pieces);
                     self.pending.drain(..len);
+                    self.last = None;
                     pieces.push(Piece::Marker { numbers, quotes });
                 }
                 Bracket::Link(len, label) => {
@@ -108,6 +111,7 @@ impl Parser {
                 Bracket::Broken(len) => {
                     self.text(at, &mut pieces);
                     let broken = self.pending.drain(..len).collect();
+                    self.last = None;
                     pieces.push(Piece::HalfOpen(broken));
                 }
                 Bracket::Plain => {
@@ -115,6 +119,7 @@ impl Parser {
                     let is_image = self.pending[..at].ends_with(['!', ']']);
                     self.text(at, &mut pieces);
                     self.pending.drain(..1);
+                    self.last = Some('[');
                     pieces.push(Piece::Text(if is_image { " [" } else { "[" }.to_owned()));
                 }
             }
@@ -125,8 +130,13 @@ impl Parser {
     fn text(&mut self, cut: usize, pieces: &mut Vec<Piece>) {
         if cut > 0 {
             let raw: String = self.pending.drain(..cut).collect();
-            let safe = self.safe(&raw);
+            let mut safe = self.safe(&raw);
+            // Nor do two pieces make the joint of a link.
+            if is_joint(self.last, safe.chars().next()) {
+                safe.insert(0, ' ');
+            }
             if !safe.is_empty() {
+                self.last = safe.chars().next_back();
                 pieces.push(Piece::Text(safe));
             }
         }
@@ -180,6 +190,14 @@ impl Parser {
         });
         address.len() > 8 && self.known.contains(address)
     }
+}
+
+/// `](`, `][` and `![` make links and images.
+fn is_joint(last: Option<char>, next: Option<char>) -> bool {
+    matches!(
+        (last, next),
+        (Some(']'), Some('(' | '[')) | (Some('!'), Some('['))
+    )
 }
 
 /// Where an address begins in a word.
