@@ -18,6 +18,7 @@ use cairn_index::{
 use cairn_types::ports::{Catalog, Embedder, IndexChunk};
 use cairn_types::{ChunkNo, DocumentId, EmbeddingSpace, Seq, SystemPurpose, SystemScope, TenantId};
 use roaring::RoaringBitmap;
+use tracing::Instrument as _;
 
 use crate::error::RetrieveError;
 use crate::table::DocTable;
@@ -29,9 +30,17 @@ const CHANGES_PER_STEP: usize = 2_000;
 
 /// The read path of one tenant.
 pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What searches and the task of a refresh share.
+pub(crate) struct Inner {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     tenant: TenantId,
+    dir: PathBuf,
+    /// `None` after a failure: operations that were not committed are not to be trusted, so the next refresh opens
+    /// the indexes again.
     writer: tokio::sync::Mutex<Option<Arms>>,
     state: RwLock<Arc<State>>,
 }
@@ -40,6 +49,14 @@ pub struct Engine {
 struct Arms {
     dense: Option<DenseIndex>,
     lexical: LexicalIndex,
+}
+
+/// What the indexes are to hold.
+struct Target {
+    seq: Seq,
+    table: DocTable,
+    /// Chunks to compare; `None`: all.
+    only: Option<RoaringBitmap>,
 }
 
 /// What one search sees.
@@ -76,100 +93,34 @@ impl Engine {
         tenant: TenantId,
         dir: PathBuf,
     ) -> Result<Self, RetrieveError> {
-        let space = embedder.as_ref().map(|embedder| embedder.space().clone());
-        let mut arms = run(move || open_arms(&dir, space.as_ref())).await??;
-        let system = SystemScope::new(tenant, SystemPurpose::Index);
-        let (seq, documents) = catalog.index_documents(system, None).await?;
-        let table = DocTable::new(documents);
-        let space = embedder.as_ref().map(|embedder| embedder.space().clone());
-        reconcile(
-            &catalog,
-            system,
-            space.as_ref(),
-            &mut arms,
-            &table.live(),
-            None,
-        )
-        .await?;
-        let (arms, state) = run(move || commit(arms, seq, Arc::new(table))).await??;
-        Ok(Self {
+        let (arms, state) = build(&catalog, embedder.as_ref(), tenant, &dir).await?;
+        let inner = Inner {
             catalog,
             embedder,
             tenant,
+            dir,
             writer: tokio::sync::Mutex::new(Some(arms)),
             state: RwLock::new(Arc::new(state)),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
         })
     }
 
-    /// Brings the indexes up to the catalog's newest change; returns the position that searches now see.
+    /// Brings the indexes up to the catalog's newest change; returns the position that searches now see. Goes on to
+    /// its end in a task of its own where the caller stops waiting. After a failure the next call opens the indexes
+    /// again and compares all of them with the catalog.
     ///
     /// # Errors
     /// Where the catalog or an index fails; searches go on with what they saw before.
     pub async fn refresh(&self) -> Result<Seq, RetrieveError> {
-        let mut writer = self.writer.lock().await;
-        let system = SystemScope::new(self.tenant, SystemPurpose::Index);
-        let space = self
-            .embedder
-            .as_ref()
-            .map(|embedder| embedder.space().clone());
-        let mut seq = self.current().seq;
-        let mut changed: Vec<DocumentId> = Vec::new();
-        loop {
-            let changes = self
-                .catalog
-                .changes_after(system, seq, CHANGES_PER_STEP)
-                .await?;
-            let Some(last) = changes.last() else { break };
-            seq = last.seq;
-            changed.extend(changes.iter().map(|change| change.document));
-        }
-        if changed.is_empty() {
-            return Ok(seq);
-        }
-        changed.sort_unstable();
-        changed.dedup();
-        // The rows may be newer than `seq`. The position stays at `seq` all the same: other documents that changed
-        // meanwhile were not asked for, and those that were are looked at again next time, which changes nothing.
-        let (_, documents) = self.catalog.index_documents(system, Some(&changed)).await?;
-        let mut table = DocTable::clone(&self.current().documents);
-        let mut touched = RoaringBitmap::new();
-        for document in documents {
-            if let Some(range) = table.get(document.id).and_then(|old| old.chunks.clone()) {
-                touched.insert_range(range);
-            }
-            if let Some(range) = document.chunks.clone() {
-                touched.insert_range(range);
-            }
-            table.put(document);
-        }
-        // A task that was cancelled half-way leaves no arms behind: they are opened again from disk by a restart.
-        let Some(mut arms) = writer.take() else {
-            return Err(RetrieveError::Bug("the index writer is gone".to_owned()));
-        };
-        let live = table.live();
-        let reconciled = reconcile(
-            &self.catalog,
-            system,
-            space.as_ref(),
-            &mut arms,
-            &live,
-            Some(&touched),
-        )
-        .await;
-        if let Err(error) = reconciled {
-            *writer = Some(arms);
-            return Err(error);
-        }
-        let table = Arc::new(table);
-        let (arms, state) = run(move || commit(arms, seq, table)).await??;
-        *writer = Some(arms);
-        *self
-            .state
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
-        // Only now: a later refresh must not be overtaken by this one's state.
-        drop(writer);
-        Ok(seq)
+        let inner = Arc::clone(&self.inner);
+        // A caller that goes away must not cut it in half: a commit would go on in its thread and hold the lock of
+        // the index against the one that opens it next.
+        let refreshing = async move { inner.refresh().await }.in_current_span();
+        tokio::spawn(refreshing)
+            .await
+            .map_err(|error| RetrieveError::Bug(error.to_string()))?
     }
 
     /// How complete the indexes are.
@@ -181,17 +132,132 @@ impl Engine {
             n_documents: state.documents.n_documents() as u64,
             n_chunks: state.lexical.n_chunks(),
             n_vectors: state.dense.as_ref().map_or(0, DenseSnapshot::n_vectors),
-            has_model: self.embedder.is_some(),
+            has_model: self.inner.embedder.is_some(),
         }
     }
 
     /// What a search that starts now sees.
     pub(crate) fn current(&self) -> Arc<State> {
+        self.inner.current()
+    }
+}
+
+impl Inner {
+    async fn refresh(&self) -> Result<Seq, RetrieveError> {
+        // Held to the end: a later refresh must not be overtaken by this one's state.
+        let mut writer = self.writer.lock().await;
+        let embedder = self.embedder.as_ref();
+        let (arms, state) = if writer.is_some() {
+            let Some(target) = self.changes().await? else {
+                return Ok(self.current().seq);
+            };
+            // From here on the arms come back committed or not at all.
+            let Some(arms) = writer.take() else {
+                return Err(RetrieveError::Bug("the index writer is gone".to_owned()));
+            };
+            bring_up(&self.catalog, embedder, self.tenant, arms, target).await?
+        } else {
+            tracing::warn!("the search indexes are opened again after a failure");
+            build(&self.catalog, embedder, self.tenant, &self.dir).await?
+        };
+        let seq = state.seq;
+        *self
+            .state
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(state);
+        *writer = Some(arms);
+        Ok(seq)
+    }
+
+    /// What changed since the state that searches see.
+    async fn changes(&self) -> Result<Option<Target>, RetrieveError> {
+        let system = SystemScope::new(self.tenant, SystemPurpose::Index);
+        let current = self.current();
+        let mut seq = current.seq;
+        let mut changed: Vec<DocumentId> = Vec::new();
+        loop {
+            let changes = self
+                .catalog
+                .changes_after(system, seq, CHANGES_PER_STEP)
+                .await?;
+            let Some(last) = changes.last() else { break };
+            seq = last.seq;
+            changed.extend(changes.iter().map(|change| change.document));
+        }
+        if changed.is_empty() {
+            return Ok(None);
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        // The rows may be newer than `seq`. The position stays at `seq` all the same: other documents that changed
+        // meanwhile were not asked for, and those that were are looked at again next time, which changes nothing.
+        let (_, documents) = self.catalog.index_documents(system, Some(&changed)).await?;
+        let mut table = DocTable::clone(&current.documents);
+        let mut touched = RoaringBitmap::new();
+        for document in documents {
+            if let Some(range) = table.get(document.id).and_then(|old| old.chunks.clone()) {
+                touched.insert_range(range);
+            }
+            if let Some(range) = document.chunks.clone() {
+                touched.insert_range(range);
+            }
+            table.put(document);
+        }
+        Ok(Some(Target {
+            seq,
+            table,
+            only: Some(touched),
+        }))
+    }
+
+    fn current(&self) -> Arc<State> {
         self.state
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
     }
+}
+
+/// Opens both indexes and brings them up to the whole catalog.
+async fn build(
+    catalog: &Arc<dyn Catalog>,
+    embedder: Option<&Arc<dyn Embedder>>,
+    tenant: TenantId,
+    dir: &Path,
+) -> Result<(Arms, State), RetrieveError> {
+    let space = embedder.map(|embedder| embedder.space().clone());
+    let dir = dir.to_owned();
+    let arms = run(move || open_arms(&dir, space.as_ref())).await??;
+    let system = SystemScope::new(tenant, SystemPurpose::Index);
+    let (seq, documents) = catalog.index_documents(system, None).await?;
+    let target = Target {
+        seq,
+        table: DocTable::new(documents),
+        only: None,
+    };
+    bring_up(catalog, embedder, tenant, arms, target).await
+}
+
+/// Makes the indexes hold what the target says and commits. On an error the arms are closed: what they hold beyond
+/// the last commit is not known to anybody.
+async fn bring_up(
+    catalog: &Arc<dyn Catalog>,
+    embedder: Option<&Arc<dyn Embedder>>,
+    tenant: TenantId,
+    mut arms: Arms,
+    target: Target,
+) -> Result<(Arms, State), RetrieveError> {
+    let system = SystemScope::new(tenant, SystemPurpose::Index);
+    let space = embedder.map(|embedder| embedder.space());
+    let Target { seq, table, only } = target;
+    let live = table.live();
+    let reconciled = reconcile(catalog, system, space, &mut arms, &live, only.as_ref()).await;
+    if let Err(error) = reconciled {
+        // Closing waits for threads of the index.
+        run(move || drop(arms)).await?;
+        return Err(error);
+    }
+    Ok(run(move || commit(arms, seq, Arc::new(table))).await??)
 }
 
 /// Runs blocking work off the async workers.

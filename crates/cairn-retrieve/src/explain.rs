@@ -221,7 +221,7 @@ impl Engine {
         document: DocumentId,
     ) -> Result<WhyNot, RetrieveError> {
         let query = request.validate()?.to_owned();
-        let summary = self.catalog.document(scope, document).await?;
+        let summary = self.inner.catalog.document(scope, document).await?;
         let title = summary.title.clone();
         let answer = |reason| {
             Ok(WhyNot {
@@ -250,7 +250,7 @@ impl Engine {
         let row_chunks = own.clone();
         let allowed = allowed_chunks(&state, scope, request)?;
         let n_allowed = usize::try_from(allowed.len()).unwrap_or(usize::MAX).max(1);
-        let (embedder, mode) = (self.embedder.clone(), request.mode);
+        let (embedder, mode) = (self.inner.embedder.clone(), request.mode);
         let (everything, missing_words, best_dense) = run(move || {
             // Every allowed chunk is ranked, so that the place is the true one.
             let everything =
@@ -297,6 +297,7 @@ impl Engine {
         let best = &everything.fused[at];
         let last_score = everything.fused[request.top_k - 1].score;
         let Some(passage) = self
+            .inner
             .catalog
             .hydrate(scope, &numbers[at..=at])
             .await?

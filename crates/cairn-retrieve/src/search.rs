@@ -43,7 +43,7 @@ impl Engine {
     ) -> Result<SearchResponse, RetrieveError> {
         let started = Instant::now();
         let query = request.validate()?.to_owned();
-        if request.mode == Mode::Dense && self.embedder.is_none() {
+        if request.mode == Mode::Dense && self.inner.embedder.is_none() {
             return Err(RetrieveError::NoModel);
         }
         if request.min_seq.is_some_and(|min| self.current().seq < min) {
@@ -53,7 +53,7 @@ impl Engine {
         let allowed = allowed_chunks(&state, scope, request)?;
         let plan = started.elapsed();
         let mut found = {
-            let (state, embedder) = (state.clone(), self.embedder.clone());
+            let (state, embedder) = (state.clone(), self.inner.embedder.clone());
             let (mode, n_candidates) = (
                 request.mode,
                 request.top_k.saturating_mul(2).max(CANDIDATES),
@@ -100,7 +100,8 @@ impl Engine {
             .as_ref()
             .is_some_and(|dense| dense.n_vectors() > 0);
         mode != Mode::Lexical
-            && (self.embedder.is_none() || (!has_vectors && state.documents.n_documents() > 0))
+            && (self.inner.embedder.is_none()
+                || (!has_vectors && state.documents.n_documents() > 0))
     }
 
     /// The best `top_k` candidates that the catalog confirms, in order of the candidates.
@@ -117,7 +118,7 @@ impl Engine {
             let (now, later) = rest.split_at((top_k - results.len()).min(rest.len()));
             rest = later;
             let numbers: Vec<ChunkNo> = now.iter().map(|candidate| candidate.chunk_no).collect();
-            let mut passages = self.catalog.hydrate(scope, &numbers).await?;
+            let mut passages = self.inner.catalog.hydrate(scope, &numbers).await?;
             for candidate in now {
                 if let Some(passage) = passages.remove(&candidate.chunk_no) {
                     results.push(RankedPassage {
@@ -142,7 +143,7 @@ impl Engine {
     ) -> Result<Explanation, RetrieveError> {
         // Candidates are shown only where the catalog confirms them, like results.
         let named = explain::candidates_to_show(found);
-        let passages = self.catalog.hydrate(scope, &named).await?;
+        let passages = self.inner.catalog.hydrate(scope, &named).await?;
         explain::explanation(scope, request, state, found, results, &passages)
     }
 }

@@ -14,11 +14,11 @@ use cairn_types::{
     ParseReport, Scope, Source, SystemClock, TenantId,
 };
 
-struct World {
-    dir: tempfile::TempDir,
-    catalog: Arc<dyn Catalog>,
-    embedder: Option<Arc<dyn Embedder>>,
-    tenant: TenantId,
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) embedder: Option<Arc<dyn Embedder>>,
+    pub(crate) tenant: TenantId,
     pipeline: Pipeline,
 }
 
@@ -53,11 +53,11 @@ impl World {
         }
     }
 
-    fn index_dir(&self) -> std::path::PathBuf {
+    pub(crate) fn index_dir(&self) -> std::path::PathBuf {
         self.dir.path().join("index")
     }
 
-    async fn engine(&self) -> Engine {
+    pub(crate) async fn engine(&self) -> Engine {
         Engine::open(
             self.catalog.clone(),
             self.embedder.clone(),
@@ -68,7 +68,7 @@ impl World {
         .expect("opens")
     }
 
-    async fn add(&self, key: &str, text: &str) -> DocumentId {
+    pub(crate) async fn add(&self, key: &str, text: &str) -> DocumentId {
         let extracted = Extracted {
             media_type: "text/plain".into(),
             title: Some(key.to_owned()),
@@ -96,11 +96,11 @@ impl World {
     }
 }
 
-fn hashed() -> Option<Arc<dyn Embedder>> {
+pub(crate) fn hashed() -> Option<Arc<dyn Embedder>> {
     Some(Arc::new(HashEmbedder::new()))
 }
 
-async fn titles(engine: &Engine, scope: &Scope, query: &str) -> Vec<String> {
+pub(crate) async fn titles(engine: &Engine, scope: &Scope, query: &str) -> Vec<String> {
     let response = engine
         .search(scope, &SearchRequest::new(query, 10))
         .await
@@ -112,7 +112,7 @@ async fn titles(engine: &Engine, scope: &Scope, query: &str) -> Vec<String> {
         .collect()
 }
 
-async fn small_world(embedder: Option<Arc<dyn Embedder>>) -> (World, Vec<DocumentId>) {
+pub(crate) async fn small_world(embedder: Option<Arc<dyn Embedder>>) -> (World, Vec<DocumentId>) {
     let world = World::new(embedder).await;
     let mut ids = Vec::new();
     for (key, text) in [
@@ -246,7 +246,7 @@ fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
     files
 }
 
-fn shape(response: &SearchResponse) -> Vec<(String, f32, Option<f32>, Option<f32>)> {
+pub(crate) fn shape(response: &SearchResponse) -> Vec<(String, f32, Option<f32>, Option<f32>)> {
     response
         .results
         .iter()

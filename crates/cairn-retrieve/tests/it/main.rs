@@ -1,3 +1,5 @@
 //! The engine over a real catalog and real indexes.
 
 mod engine;
+mod hooked;
+mod recovery;
