@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use cairn_types::ports::KnownItem;
 use cairn_types::{
     AccessList, BlobHash, DocumentId, HasKind as _, JobItem, JobKind, JobState, NewJob, Outcome,
-    Scope, Source,
+    Scope, Seq, Source,
 };
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
@@ -98,7 +98,7 @@ impl Pipeline {
                 access: AccessList::owner_only(),
                 collection: request.collection.clone(),
                 tags: request.tags.clone(),
-                document_access: request.access.clone().unwrap_or_default(),
+                document_access: request.access.clone(),
                 items: Vec::new(),
             })
             .await?;
@@ -152,7 +152,7 @@ impl Pipeline {
         let target = Target {
             collection,
             source: source.unwrap_or_else(Source::files),
-            tags,
+            tags: Some(tags).filter(|tags| !tags.is_empty()),
             access,
         };
         let known = self
@@ -371,7 +371,13 @@ impl Pipeline {
             return Ok(report);
         }
         let mut seq = None;
+        if let Some(set) = self.settle_metadata(scope, &known, target).await? {
+            seq = Some(set);
+            report.outcome = Outcome::Updated;
+            report.reason = Some("tags or access changed".to_owned());
+        }
         if moved {
+            report.reason = None;
             seq = Some(
                 self.catalog
                     .move_document(self.system(), known.document, &item.key, &item.uri)
@@ -386,25 +392,30 @@ impl Pipeline {
                 report.reason = Some("restored".to_owned());
             }
         }
-        let tags =
-            (!target.tags.is_empty() && target.tags != known.tags).then(|| target.tags.clone());
+        summary.seq = seq.or(summary.seq);
+        Ok(report)
+    }
+
+    /// Sets tags and access where they were given and differ. A deleted document is brought back only after this: its former
+    /// readers must not see it in between.
+    pub(crate) async fn settle_metadata(
+        &self,
+        scope: &Scope,
+        known: &KnownItem,
+        target: &Target,
+    ) -> Result<Option<Seq>, IngestError> {
+        let tags = target.tags.clone().filter(|tags| *tags != known.tags);
         let access = target
             .access
             .clone()
             .filter(|access| *access != known.access);
-        if tags.is_some() || access.is_some() {
-            seq = Some(
-                self.catalog
-                    .set_metadata(scope, known.document, tags, access)
-                    .await?,
-            );
-            if report.outcome == Outcome::Unchanged {
-                report.outcome = Outcome::Updated;
-                report.reason = Some("tags or access changed".to_owned());
-            }
+        if tags.is_none() && access.is_none() {
+            return Ok(None);
         }
-        summary.seq = seq.or(summary.seq);
-        Ok(report)
+        let set = self
+            .catalog
+            .set_metadata(scope, known.document, tags, access);
+        Ok(Some(set.await?))
     }
 
     #[expect(

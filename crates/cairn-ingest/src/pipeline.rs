@@ -66,7 +66,9 @@ pub struct Pipeline {
 pub(crate) struct Target {
     pub(crate) collection: String,
     pub(crate) source: Source,
-    pub(crate) tags: BTreeSet<String>,
+    /// `None` keeps those of known documents.
+    pub(crate) tags: Option<BTreeSet<String>>,
+    /// `None` keeps that of known documents.
     pub(crate) access: Option<AccessList>,
 }
 

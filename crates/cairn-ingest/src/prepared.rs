@@ -33,7 +33,7 @@ impl Pipeline {
         let target = Target {
             collection: collection.to_owned(),
             source,
-            tags: std::collections::BTreeSet::new(),
+            tags: None,
             access: None,
         };
         let mut summary = Summary {

@@ -54,8 +54,8 @@ impl Pipeline {
         let target = Target {
             collection: request.collection.clone(),
             source: Source::upload(),
-            tags: request.tags.clone(),
-            access: Some(request.document_access.clone()),
+            tags: Some(request.tags.clone()).filter(|tags| !tags.is_empty()),
+            access: request.document_access.clone(),
         };
         let mut summary = Summary {
             has_vectors: self.embedder.is_some(),
@@ -181,23 +181,14 @@ impl Pipeline {
         );
         report.reason = None;
         report.document = Some(known.document);
+        if let Some(seq) = self.settle_metadata(scope, known, target).await? {
+            summary.seq = Some(seq);
+            report.outcome = Outcome::Updated;
+        }
         if known.is_deleted {
             summary.seq = Some(self.catalog.restore_document(scope, known.document).await?);
             report.outcome = Outcome::Updated;
             report.reason = Some("restored".to_owned());
-        }
-        let tags = (target.tags != known.tags).then(|| target.tags.clone());
-        let access = target
-            .access
-            .clone()
-            .filter(|access| *access != known.access);
-        if tags.is_some() || access.is_some() {
-            let seq = self
-                .catalog
-                .set_metadata(scope, known.document, tags, access)
-                .await?;
-            summary.seq = Some(seq);
-            report.outcome = Outcome::Updated;
         }
         summary.count(&report);
         Ok(report)

@@ -56,7 +56,7 @@ fn nth(n: u32) -> PublishVersion {
         uri: format!("file:///corpus/{n}.txt"),
         title: format!("Document {n}"),
         media_type: "text/plain".to_owned(),
-        tags: std::collections::BTreeSet::new(),
+        tags: None,
         access: None,
         modified_at: None,
         blob: BlobHash::of(text.as_bytes()),

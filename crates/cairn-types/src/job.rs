@@ -66,10 +66,11 @@ pub struct NewJob {
     pub access: AccessList,
     /// Collection for its documents.
     pub collection: String,
-    /// Tags for its documents.
+    /// Tags for its documents; with none, known documents keep theirs.
     pub tags: BTreeSet<String>,
-    /// Access list for its documents.
-    pub document_access: AccessList,
+    /// Access list for its documents; `None` keeps what a known document has when it is published, and opens new ones to
+    /// everyone in the tenant.
+    pub document_access: Option<AccessList>,
     /// Items known at the start (uploads); files are recorded as they are met.
     pub items: Vec<JobItem>,
 }

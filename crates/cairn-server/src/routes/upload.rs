@@ -10,10 +10,7 @@ use axum::Extension;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest as _, Multipart, Request, State};
 use cairn_store::{StoreError, StoredBlob};
-use cairn_types::{
-    AccessList, ErrorKind, JobItem, JobKind, NewJob, Outcome, Principal, Scope, Source,
-    SystemPurpose, SystemScope,
-};
+use cairn_types::{AccessList, ErrorKind, JobItem, JobKind, NewJob, Outcome, Principal, Scope};
 use http::StatusCode;
 use tokio::sync::mpsc;
 
@@ -39,7 +36,7 @@ struct UploadForm {
     file: Vec<String>,
     /// Collection of the documents, else `default`.
     collection: Option<String>,
-    /// A tag; the field may be repeated.
+    /// A tag; the field may be repeated. Left out: known documents keep theirs.
     tag: Option<Vec<String>>,
     /// Who may read them: `user:NAME`, `group:NAME`, `everyone`; the field may be repeated. Left out: known documents keep their
     /// readers, new ones are open to everyone in the tenant.
@@ -227,10 +224,7 @@ async fn accept(app: &App, scope: &Scope, upload: Upload) -> Result<Reply, ApiEr
     let collection = upload
         .collection
         .unwrap_or_else(|| DEFAULT_COLLECTION.to_owned());
-    let document_access = match &upload.allow {
-        Some(allow) => to_access(allow)?,
-        None => kept_access(app, scope, &collection, &upload.files).await?,
-    };
+    let document_access = upload.allow.as_deref().map(to_access).transpose()?;
     let items = upload.files.iter().map(|(key, blob)| JobItem {
         key: key.clone(),
         blob: Some(blob.hash),
@@ -262,33 +256,6 @@ async fn accept(app: &App, scope: &Scope, upload: Upload) -> Result<Reply, ApiEr
         items: items.collect(),
     };
     Reply::json(StatusCode::ACCEPTED, &accepted)
-}
-
-/// The readers of an upload that names none: those that the documents have, or everyone for new ones. A new version must not
-/// open a document to more people than before.
-async fn kept_access(
-    app: &App,
-    scope: &Scope,
-    collection: &str,
-    files: &[(String, StoredBlob)],
-) -> Result<AccessList, ApiError> {
-    let system = SystemScope::new(scope.tenant(), SystemPurpose::Ingest);
-    let mut kept: Option<AccessList> = None;
-    for (key, _) in files {
-        let known = app
-            .catalog()
-            .known_items(system, collection, &Source::upload(), key)
-            .await?;
-        let known = known.into_iter().find(|known| known.key == *key);
-        let access = known.map_or_else(AccessList::everyone, |known| known.access);
-        if kept.as_ref().is_some_and(|kept| *kept != access) {
-            let detail = "the documents of this upload have different readers at present";
-            return Err(ApiError::new(ErrorKind::Conflict, detail)
-                .hint("say with `allow` who may read them, or send them one by one"));
-        }
-        kept = Some(access);
-    }
-    Ok(kept.unwrap_or_default())
 }
 
 /// The key under which the caller's file `name` is kept.

@@ -286,14 +286,18 @@ fn a_new_version_keeps_its_readers() {
             send("the newer secret plan", None).await["outcome"],
             "unchanged"
         );
-        // One known and one new document have different readers: the sender must say what is meant.
+        // One known and one new document in one upload: each has its own readers.
         let parts: [(&str, Option<&str>, &[u8]); 2] = [
-            ("file", Some("plan.md"), b"plan three"),
-            ("file", Some("other.md"), b"other"),
+            ("file", Some("plan.md"), b"secret plan three"),
+            ("file", Some("other.md"), b"another plan for all"),
         ];
-        test.upload(&anna, &parts, &[])
-            .await
-            .assert_problem(409, "conflict");
+        let job = test.upload(&anna, &parts, &[]).await.json()["job"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(test.finish_job(&job).await["state"], "done");
+        assert_eq!(test.found(Some(&anna), "plan").await.len(), 2);
+        assert_eq!(test.found(Some(&ben), "plan").await.len(), 1);
     });
 }
 

@@ -21,7 +21,11 @@ const MAX_ATTEMPTS: u32 = 5;
 pub(super) fn accept(db: &Db<'_>, new: &NewJob) -> DbResult<JobId> {
     db.head(new.tenant)?;
     let acl_id = db.intern_acl(new.tenant, &new.access)?;
-    let document_acl_id = db.intern_acl(new.tenant, &new.document_access)?;
+    let document_acl_id = new
+        .document_access
+        .as_ref()
+        .map(|access| db.intern_acl(new.tenant, access))
+        .transpose()?;
     let job_no = db
         .conn
         .prepare_cached(
@@ -246,7 +250,7 @@ fn read_job(
             access: acl(row.get(6)?)?,
             collection: row.get(7)?,
             tags: read_set(row, 8)?,
-            document_access: acl(row.get(9)?)?,
+            document_access: row.get::<_, Option<i64>>(9)?.map(acl).transpose()?,
             items: read_items(db, row.get(0)?)?,
         },
     })

@@ -4,6 +4,8 @@
 //! written together. What changes nothing takes no position: its caller gets the position of the document's
 //! last change. A restored document comes back with its last version and the same chunk numbers.
 
+use std::collections::BTreeSet;
+
 use cairn_types::ports::{PublishVersion, Published};
 use cairn_types::{AccessList, DocumentId, Seq, SystemScope, TenantId, VersionNo};
 use rusqlite::{OptionalExtension, params};
@@ -52,10 +54,15 @@ pub(super) fn publish_version(
         (None, Some(known)) => known.acl_id,
         (None, None) => db.intern_acl(tenant, &AccessList::everyone())?,
     };
+    let tags = match (&new.tags, &known) {
+        (Some(tags), _) => json(tags, "the tags")?,
+        (None, Some(known)) => known.tags.clone(),
+        (None, None) => json(&BTreeSet::<String>::new(), "the tags")?,
+    };
     let row = Row {
         collection_id,
         acl_id,
-        tags: json(&new.tags, "the tags")?,
+        tags,
         modified_at: new.modified_at.map(|at| at.0),
         new,
     };

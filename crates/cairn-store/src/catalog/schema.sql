@@ -160,7 +160,8 @@ CREATE TABLE jobs (
     acl_id         INTEGER NOT NULL REFERENCES acls,
     collection     TEXT    NOT NULL,
     tags           TEXT    NOT NULL,
-    document_acl_id INTEGER NOT NULL REFERENCES acls,
+    -- Empty: documents keep the list that they have when they are published.
+    document_acl_id INTEGER REFERENCES acls,
     created_at     INTEGER NOT NULL,
     updated_at     INTEGER NOT NULL,
     UNIQUE (tenant_id, job_id)

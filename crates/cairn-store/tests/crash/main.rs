@@ -18,6 +18,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use libtest_mimic::{Arguments, Trial};
+
 use cairn_store::{BlobLimits, BlobStore, DataDir, LockState, SqliteCatalog};
 use cairn_testkit::{Random, access, owner_of, temp_dir};
 use cairn_types::ports::{Catalog, PublishVersion};
@@ -37,21 +39,15 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["write", dir, start] => runtime.block_on(write(Path::new(dir), start.parse().unwrap())),
-        // What a test runner asks of every test binary.
-        [.., "--list"] | ["--list", ..] => println!("{NAME}: test"),
-        _ => {
-            // A filter of names, as `cargo test NAME` passes it on.
-            let mut names = arguments
-                .iter()
-                .filter(|text| !text.starts_with('-'))
-                .peekable();
-            if names.peek().is_none() || names.any(|name| NAME.contains(name.as_str())) {
-                runtime.block_on(nothing_acknowledged_is_lost());
-            }
-        }
+    if let ["write", dir, start] = arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        runtime.block_on(write(Path::new(dir), start.parse().unwrap()));
+        return;
     }
+    let trial = Trial::test(NAME, move || {
+        runtime.block_on(nothing_acknowledged_is_lost());
+        Ok(())
+    });
+    libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit();
 }
 
 /// What write number `n` publishes: one to nine chunks, some of them long.
@@ -86,7 +82,7 @@ fn nth(n: u64) -> PublishVersion {
         moved_from: None,
         title: n.to_string(),
         media_type: "text/plain".to_owned(),
-        tags: std::collections::BTreeSet::new(),
+        tags: None,
         access: None,
         modified_at: None,
         blob: BlobHash::of(text.as_bytes()),
@@ -133,7 +129,7 @@ async fn write(path: &Path, start: u64) {
             access: access(&[]),
             collection: "default".to_owned(),
             tags: std::collections::BTreeSet::new(),
-            document_access: access(&["everyone"]),
+            document_access: Some(access(&["everyone"])),
             items: vec![JobItem {
                 key: new.key.clone(),
                 blob: Some(blob.hash),

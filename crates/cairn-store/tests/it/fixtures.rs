@@ -109,7 +109,7 @@ pub(crate) fn version(key: &str, paragraphs: &[&str]) -> PublishVersion {
         uri: format!("file://{key}"),
         title: format!("title of {key}"),
         media_type: "text/plain".to_owned(),
-        tags: BTreeSet::new(),
+        tags: None,
         access: None,
         modified_at: None,
         blob: BlobHash::of(text.as_bytes()),

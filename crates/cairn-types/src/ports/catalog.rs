@@ -76,8 +76,8 @@ pub struct PublishVersion {
     pub title: String,
     /// Decided from the content.
     pub media_type: String,
-    /// Tags to set.
-    pub tags: BTreeSet<String>,
+    /// Tags to set; `None` leaves a known document's tags and gives a new one none.
+    pub tags: Option<BTreeSet<String>>,
     /// Access list to set; `None` leaves a known document's list and gives a new one everyone in the tenant.
     pub access: Option<AccessList>,
     /// When the content was last changed at the source.

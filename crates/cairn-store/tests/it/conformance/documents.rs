@@ -1,5 +1,6 @@
 //! Publishing, versions, moving, deleting and restoring.
 
+use cairn_testkit::access;
 use cairn_types::ports::CatalogError;
 use cairn_types::{
     BlobHash, CharSpan, ChunkNo, DocumentFilter, ErrorKind, Fingerprint, HasKind, Timestamp,
@@ -10,7 +11,7 @@ use crate::fixtures::{Bench, version, words};
 
 pub(crate) async fn a_new_document_reads_back_as_it_was_published(bench: Bench<'_>) {
     let mut new = version("/a.md", &["Über uns", "日本語 🦀 text", "the end"]);
-    new.tags = words(&["b", "a"]);
+    new.tags = Some(words(&["b", "a"]));
     new.modified_at = Some(Timestamp(5));
     new.report.pages = Some(3);
     let published = bench.publish(new.clone()).await;
@@ -26,7 +27,7 @@ pub(crate) async fn a_new_document_reads_back_as_it_was_published(bench: Bench<'
     assert_eq!(document.uri, new.uri);
     assert_eq!(document.title, new.title);
     assert_eq!(document.media_type, new.media_type);
-    assert_eq!(document.tags, new.tags);
+    assert_eq!(Some(&document.tags), new.tags.as_ref());
     assert_eq!(document.collection, "default");
     assert_eq!(document.source, new.source);
     assert_eq!(document.access, cairn_types::AccessList::everyone());
@@ -93,7 +94,7 @@ pub(crate) async fn metadata_of_the_same_content_is_set_without_a_version(bench:
     let first = bench.publish(version("/a.md", &["one"])).await;
     let mut changed = version("/a.md", &["one"]);
     changed.title = "another".to_owned();
-    changed.tags = words(&["t"]);
+    changed.tags = Some(words(&["t"]));
     changed.modified_at = Some(Timestamp(9));
     let again = bench.publish(changed).await;
     assert_eq!(again.version, VersionNo(1));
@@ -106,6 +107,26 @@ pub(crate) async fn metadata_of_the_same_content_is_set_without_a_version(bench:
     assert_eq!(document.title, "another");
     assert_eq!(document.tags, words(&["t"]));
     assert_eq!(document.modified_at, Some(Timestamp(9)));
+}
+
+pub(crate) async fn tags_and_readers_that_are_not_given_stay(bench: Bench<'_>) {
+    let mut first = version("/a.md", &["one"]);
+    first.tags = Some(words(&["t"]));
+    first.access = Some(access(&["group:hr"]));
+    let id = bench.publish(first).await.document;
+    let mut reparsed = version("/a.md", &["two"]);
+    reparsed.fingerprint = Fingerprint::of(b"pipeline 2");
+    for next in [version("/a.md", &["two"]), reparsed.clone(), reparsed] {
+        assert_eq!(bench.publish(next).await.document, id);
+        let document = bench.catalog.document(&bench.owner(), id).await.unwrap();
+        assert_eq!(document.tags, words(&["t"]));
+        assert_eq!(document.access, access(&["group:hr"]));
+    }
+    let mut cleared = version("/a.md", &["three"]);
+    cleared.tags = Some(words(&[]));
+    bench.publish(cleared).await;
+    let document = bench.catalog.document(&bench.owner(), id).await.unwrap();
+    assert_eq!(document.tags, words(&[]));
 }
 
 pub(crate) async fn changed_content_makes_a_version_and_keeps_the_old_one(bench: Bench<'_>) {
@@ -355,7 +376,7 @@ pub(crate) async fn naughty_text_is_stored_as_it_is(bench: Bench<'_>) {
     for (n, text) in naughty.iter().enumerate() {
         let mut new = version(&format!("/{n}{text}"), &[text, "tail"]);
         new.title = (*text).to_owned();
-        new.tags = words(&[text]);
+        new.tags = Some(words(&[text]));
         let published = bench.publish(new.clone()).await;
         let owner = bench.owner();
         let document = bench
@@ -364,7 +385,7 @@ pub(crate) async fn naughty_text_is_stored_as_it_is(bench: Bench<'_>) {
             .await
             .unwrap();
         assert_eq!((&document.title, &document.key), (&new.title, &new.key));
-        assert_eq!(document.tags, new.tags);
+        assert_eq!(Some(&document.tags), new.tags.as_ref());
         let chunks = bench
             .catalog
             .chunks(&owner, published.document, None, 9)

@@ -58,7 +58,7 @@ pub(crate) async fn changes_come_in_order_and_without_gaps(bench: Bench<'_>) {
 pub(crate) async fn index_documents_tell_the_chunks_that_live(bench: Bench<'_>) {
     let (owner, tenant) = (bench.owner(), bench.system());
     let mut tagged = version_for("/a", &["a", "aa"], cairn_testkit::access(&["group:hr"]));
-    tagged.tags = words(&["t"]);
+    tagged.tags = Some(words(&["t"]));
     tagged.modified_at = Some(Timestamp(3));
     let a = bench.publish(tagged).await.document;
     let b = bench.publish(version("/b", &["b"])).await.document;

@@ -26,7 +26,7 @@ fn new_job(tenant: TenantId, kind: JobKind, items: &[&str]) -> NewJob {
         access: access(&["user:anna"]),
         collection: "default".to_owned(),
         tags: words(&["t"]),
-        document_access: access(&["group:hr"]),
+        document_access: Some(access(&["group:hr"])),
         items: items
             .iter()
             .map(|key| item(key, Outcome::Pending))

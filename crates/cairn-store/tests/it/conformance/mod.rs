@@ -27,6 +27,7 @@ suite! {
         a_new_document_reads_back_as_it_was_published,
         publishing_the_same_again_changes_nothing,
         metadata_of_the_same_content_is_set_without_a_version,
+        tags_and_readers_that_are_not_given_stay,
         changed_content_makes_a_version_and_keeps_the_old_one,
         another_pipeline_makes_a_version_of_the_same_content,
         a_moved_document_keeps_its_id_and_its_place_is_free,

@@ -26,6 +26,7 @@ pub(crate) enum Op {
         content: usize,
         pipeline: usize,
         access: Option<usize>,
+        tag: Option<usize>,
         moved_from: Option<usize>,
     },
     Delete {
@@ -71,16 +72,18 @@ pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
         0..5_usize,
         0..8_usize,
         prop::option::of(0..LISTS.len()),
+        prop::option::of(0..3_usize),
         prop::option::weighted(0.15, 0..8_usize),
     );
     let publish = publish.prop_map(
-        |(tenant, collection, key, content, pipeline, access, moved_from)| Op::Publish {
+        |(tenant, collection, key, content, pipeline, access, tag, moved_from)| Op::Publish {
             tenant: usize::from(tenant == 3),
             collection,
             key,
             content,
             pipeline: usize::from(pipeline == 7),
             access,
+            tag,
             moved_from,
         },
     );
@@ -133,6 +136,10 @@ struct Model {
     changes: [Vec<DocumentId>; 2],
     next_chunk: [u32; 2],
     jobs: Vec<(usize, AccessList, JobId)>,
+}
+
+fn tag_words(tag: usize) -> BTreeSet<String> {
+    words(&[&format!("tag {tag}")])
 }
 
 /// Four chunks at most; contents share paragraphs, and content 0 has none.
@@ -295,7 +302,7 @@ async fn run(
         } => {
             let reader = &readers(tenants)[reader];
             let at = pick(document);
-            let tags = tag.map(|tag| words(&[&format!("tag {tag}")]));
+            let tags = tag.map(tag_words);
             let list = list.map(|list| access(LISTS[list]));
             let found = catalog
                 .set_metadata(&reader.1, id(model, at), tags.clone(), list.clone())
@@ -347,7 +354,7 @@ async fn run(
                 access: access(LISTS[list]),
                 collection: "default".to_owned(),
                 tags: words(&[]),
-                document_access: access(LISTS[0]),
+                document_access: None,
                 items: Vec::new(),
             };
             let accepted = catalog.accept(new.clone()).await.unwrap();
@@ -371,6 +378,7 @@ async fn publish(
         content,
         pipeline,
         access: list,
+        tag,
         moved_from,
     } = op
     else {
@@ -381,6 +389,7 @@ async fn publish(
     let mut new = version(&key, &texts.iter().map(String::as_str).collect::<Vec<_>>());
     new.collection = COLLECTIONS[collection].to_owned();
     new.access = list.map(|list| access(LISTS[list]));
+    new.tags = tag.map(tag_words);
     new.fingerprint = Fingerprint::of(&[u8::try_from(pipeline).unwrap()]);
     let n_documents = model.documents.len();
     let moved = moved_from
@@ -422,7 +431,7 @@ async fn publish(
             id: published.document,
             collection,
             key,
-            tags: new.tags,
+            tags: new.tags.unwrap_or_default(),
             access: new.access.unwrap_or_default(),
             versions: vec![ModelVersion {
                 content,
@@ -438,12 +447,13 @@ async fn publish(
     let document = &mut model.documents[at];
     assert_eq!(published.document, document.id);
     let list = new.access.unwrap_or_else(|| document.access.clone());
+    let tags = new.tags.unwrap_or_else(|| document.tags.clone());
     let current = document.versions.last().unwrap();
     let is_same = (current.content, current.pipeline) == (content, pipeline);
     let keeps_all = is_same
         && !document.is_deleted
-        && (&document.key, &document.tags, &document.access) == (&key, &new.tags, &list);
-    (document.key, document.tags, document.access) = (key, new.tags, list);
+        && (&document.key, &document.tags, &document.access) == (&key, &tags, &list);
+    (document.key, document.tags, document.access) = (key, tags, list);
     document.is_deleted = false;
     if !is_same {
         let first_chunk = model.give_chunks(tenant, content);

@@ -204,7 +204,7 @@ pub(crate) async fn filters_limit_the_list(bench: Bench<'_>) {
         let mut new = version(key, &[key]);
         new.collection = collection.to_owned();
         new.media_type = media_type.to_owned();
-        new.tags = tags;
+        new.tags = Some(tags);
         new.modified_at = modified_at.map(Timestamp);
         bench.publish(new).await;
     }
