@@ -1,7 +1,6 @@
 //! The worker pool against real processes: deadlines, memory, crashes, garbage, caps, reuse.
 //!
-//! Without the test harness, since this program is also the worker: started with `worker MODE` it plays one.
-#![expect(clippy::print_stdout, reason = "reports its tests as the harness does")]
+//! Without the built-in harness, since this program is also the worker: started with `worker MODE` it plays one.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,6 +11,8 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
+
+use libtest_mimic::{Arguments, Trial};
 
 use cairn_extract::{
     ExtractError, ExtractOptions, WorkerCommand, WorkerLimits, WorkerPool, extract, worker,
@@ -56,14 +57,16 @@ fn main() {
             programs_that_are_no_workers_are_unavailable,
         ),
     ];
-    // `cargo test NAME` passes the name here; options of the harness mean nothing.
-    let filter = args.iter().find(|arg| !arg.starts_with('-'));
-    for (name, test) in tests {
-        if filter.is_none_or(|filter| name.contains(filter.as_str())) {
+    let trials = tests.into_iter().map(|(name, test)| {
+        Trial::test(name, move || {
             test();
-            println!("test {name} ... ok");
-        }
-    }
+            Ok(())
+        })
+    });
+    let mut arguments = Arguments::from_args();
+    // One after the other: deadlines and memory limits are measured.
+    arguments.test_threads.get_or_insert(1);
+    libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
 /// The life of a worker. The document's name says what the parser does.

@@ -1,7 +1,6 @@
 //! The API from outside: in process, over TCP and over a Unix socket, with a real catalog, real indexes and real workers.
 //!
-//! Without the test harness, since this program is also the worker that parses documents: started with `worker` it plays one.
-#![expect(clippy::print_stdout, reason = "reports its tests as the harness does")]
+//! Without the built-in harness, since this program is also the worker that parses documents: started with `worker` it plays one.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -18,6 +17,8 @@ mod sockets;
 mod test_app;
 
 use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
 
 /// A test and its name.
 type Test = (&'static str, fn());
@@ -41,29 +42,14 @@ fn main() -> ExitCode {
         problems::TESTS,
         sockets::TESTS,
     ];
-    // `cargo test NAME` passes the name here; options of the harness mean nothing.
-    let filter = args.iter().find(|arg| !arg.starts_with('-'));
-    let tests = groups.concat();
-    let chosen: Vec<Test> = tests
-        .into_iter()
-        .filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str())))
-        .collect();
-    let mut failed = Vec::new();
-    for (name, test) in &chosen {
-        let is_ok = std::panic::catch_unwind(test).is_ok();
-        println!("test {name} ... {}", if is_ok { "ok" } else { "FAILED" });
-        if !is_ok {
-            failed.push(*name);
-        }
-    }
-    println!(
-        "\n{} passed, {} failed {failed:?}",
-        chosen.len() - failed.len(),
-        failed.len()
-    );
-    if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let trials = groups.concat().into_iter().map(|(name, test)| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    });
+    let mut arguments = Arguments::from_args();
+    // Each test starts a server, an engine and workers of its own: two at a time are enough for a small machine.
+    arguments.test_threads.get_or_insert(2);
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
