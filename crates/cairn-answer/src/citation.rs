@@ -85,7 +85,8 @@ pub struct DroppedCitation {
     pub reason: DropReason,
     /// The number that was given, where one was.
     pub number: Option<u32>,
-    /// The quote that was given; at most 300 characters of it.
+    /// The quote that was given; at most 300 characters of it. Empty where the stored text may not be read (any
+    /// more): the quote came from there.
     pub quote: String,
 }
 
@@ -134,6 +135,8 @@ pub async fn verify_citation(
         }
         Ok(_) => Ok(Err(dropped(citation))),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
+            // Deleted or revoked since the passage was found: nothing of it is told, not even what was dropped.
+            citation.quote.clear();
             Ok(Err(dropped(citation)))
         }
         Err(error) => Err(error.into()),
@@ -280,6 +283,18 @@ mod tests {
             let dropped = block_on(verify_citation(bad, &read)).unwrap().unwrap_err();
             assert_eq!(dropped.reason, DropReason::StoredTextDiffers);
         }
+    }
+
+    #[test]
+    fn a_text_that_may_not_be_read_is_not_told() {
+        let passages = [passage(1, "a.txt", 0, "Some secret text.")];
+        let read = passage_reader(&[]);
+        let dropped = block_on(verify_citation(cite(&passages[0], &(0..11)), &read));
+        let dropped = dropped.unwrap().unwrap_err();
+        assert_eq!(
+            (dropped.reason, dropped.quote.as_str()),
+            (DropReason::StoredTextDiffers, "")
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! A question to an answer: search, pick sentences, decide whether the documents say, then quote or let a model write.
 //!
 //! Nothing is told as a citation that was not compared with the catalog's text under the caller's scope at this moment: both
-//! ways of answering read through [`catalog_reader`]. A model that fails before its first word is replaced by quotes, and the
+//! ways of answering read through [`catalog_reader`]. The documents are asked for again before the final reply, which tells
+//! nothing of one that was deleted or unshared meanwhile. A model that fails before its first word is replaced by quotes, and the
 //! reply says so.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use cairn_answer::{
 };
 use cairn_llm::{ChatMessage, ChatProvider};
 use cairn_retrieve::{SearchRequest, SearchResponse};
-use cairn_types::{DocumentFilter, ErrorKind, HasKind as _, Scope};
+use cairn_types::{DocumentFilter, DocumentId, ErrorKind, HasKind as _, Scope};
 use futures::FutureExt as _;
 use tokio::sync::mpsc;
 
@@ -27,6 +28,12 @@ use crate::routes::search_results;
 
 /// Pieces of an answer that may wait for a slow reader.
 const MAX_WAITING: usize = 64;
+
+/// Instead of an abstention that names documents which are gone.
+const NOT_SAID: &str = "The documents do not say.";
+/// Instead of an answer that was made from documents which are gone.
+const WITHHELD: &str =
+    "The answer is withheld: a document was deleted or unshared while it was made. Ask again.";
 
 /// A question with all that belongs to it.
 #[derive(Debug, Clone)]
@@ -97,6 +104,10 @@ pub(crate) async fn answer(
     };
     notes.extend(remarks(&answer));
     let mut reply = to_reply(&answer, &found);
+    let gone = gone(app, scope, &found).await?;
+    if withhold(&mut reply, &gone) {
+        notes.push("a document was deleted or unshared while the answer was made".to_owned());
+    }
     reply.model = provider
         .filter(|_| reply.mode == AnswerMode::Model)
         .map(|provider| provider.model().to_owned());
@@ -320,6 +331,64 @@ fn to_reply(answer: &Answer, found: &Found) -> ChatReply {
         model: None,
         notes: Vec::new(),
     }
+}
+
+/// Documents that were found and may not be read any more: a language model takes long enough for that.
+async fn gone(app: &App, scope: &Scope, found: &Found) -> Result<BTreeSet<String>, ApiError> {
+    let documents: BTreeSet<DocumentId> = found
+        .passages
+        .iter()
+        .map(|ranked| ranked.passage.document.id)
+        .collect();
+    let mut gone = BTreeSet::new();
+    for document in documents {
+        let is_there = match app.catalog().document(scope, document).await {
+            Ok(summary) => summary.deleted_at.is_none(),
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(error.into()),
+        };
+        if !is_there {
+            gone.insert(document.to_string());
+        }
+    }
+    Ok(gone)
+}
+
+/// Takes out of a reply what comes, or may come, from documents that are gone; returns whether anything was. What was
+/// streamed before they went was told when it could be read.
+fn withhold(reply: &mut ChatReply, gone: &BTreeSet<String>) -> bool {
+    if gone.is_empty() {
+        return false;
+    }
+    let n_nearest = reply.nearest.len();
+    reply
+        .nearest
+        .retain(|near| !gone.contains(&near.document.id));
+    for dropped in &mut reply.dropped {
+        dropped.quote.clear();
+    }
+    if reply.abstained {
+        // It names the titles of the nearest.
+        if reply.nearest.len() < n_nearest {
+            NOT_SAID.clone_into(&mut reply.answer);
+        }
+        return true;
+    }
+    // What a model wrote may come from any passage that it was shown; quotes come from where they say.
+    let is_touched = reply.mode == AnswerMode::Model
+        || reply
+            .citations
+            .iter()
+            .any(|citation| gone.contains(&citation.document.id));
+    if is_touched {
+        WITHHELD.clone_into(&mut reply.answer);
+        reply.citations.clear();
+        reply.abstained = true;
+        reply.short_answer = None;
+        reply.conflict = false;
+        reply.confidence = 0.0;
+    }
+    true
 }
 
 fn to_citation(citation: &cairn_types::Citation) -> api::Citation {

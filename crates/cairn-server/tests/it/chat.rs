@@ -40,6 +40,10 @@ pub(crate) const TESTS: &[Test] = &[
         a_silent_model,
     ),
     (
+        "chat::what_is_unshared_while_a_model_writes_is_not_told",
+        unshared_while_a_model_writes,
+    ),
+    (
         "chat::a_shutdown_ends_streams_with_done",
         a_shutdown_ends_streams,
     ),
@@ -53,6 +57,12 @@ enum Script {
     Says(&'static [&'static str]),
     Fails,
     BreaksOff(&'static [&'static str]),
+    /// Waits until it may go on, then says.
+    Waits {
+        asked: CancellationToken,
+        go_on: CancellationToken,
+        says: &'static [&'static str],
+    },
     /// Never answers; cancels the tokens when it is asked and when it is dropped.
     Silent {
         asked: CancellationToken,
@@ -93,6 +103,15 @@ impl ChatProvider for Model {
             Script::Says(texts) => stream::iter(pieces(texts).chain([Ok(end)])).boxed(),
             Script::BreaksOff(texts) => {
                 stream::iter(pieces(texts).chain([Err(ChatError::Truncated { provider })])).boxed()
+            }
+            Script::Waits { asked, go_on, says } => {
+                asked.cancel();
+                stream::once(async move {
+                    go_on.cancelled().await;
+                    stream::iter(pieces(says).chain([Ok(end)]))
+                })
+                .flatten()
+                .boxed()
             }
             Script::Fails => {
                 let reason = "nobody listens".to_owned();
@@ -444,6 +463,59 @@ fn a_silent_model() {
         assert!(!dropped.is_cancelled());
         drop(body);
         dropped.cancelled().await;
+    });
+}
+
+fn unshared_while_a_model_writes() {
+    run(async {
+        // It quotes; it writes from the text without a quote; it finds that the passages do not say.
+        for says in [
+            &["It leaves at nine [1: \"leaves at nine in the morning\"]."][..],
+            &["The ferry leaves at nine in the morning [7: \"leaves at nine in the morning\"]."],
+            &["NOT_IN_DOCUMENTS"],
+        ] {
+            for is_deleted in [false, true] {
+                let (asked, go_on) = (CancellationToken::new(), CancellationToken::new());
+                let test = with_model(Script::Waits {
+                    asked: asked.clone(),
+                    go_on: go_on.clone(),
+                    says,
+                })
+                .await;
+                let key = test.key("anna", &[], false).await;
+                let body = json!({ "query": "When does the ferry to Norderney leave?" });
+                let asking = test.as_key(&key, Method::POST, "/api/v1/chat", Some(body));
+                let unshare = async {
+                    asked.cancelled().await;
+                    let listed = test.own(Method::GET, "/api/v1/docs", None).await.json();
+                    let path = format!(
+                        "/api/v1/docs/{}",
+                        listed["documents"][0]["id"].as_str().unwrap()
+                    );
+                    let reply = if is_deleted {
+                        test.own(Method::DELETE, &path, None).await
+                    } else {
+                        let body = json!({ "allow": ["group:it"] });
+                        test.own(Method::PATCH, &path, Some(body)).await
+                    };
+                    assert!(reply.status < 300, "{}", reply.text());
+                    go_on.cancel();
+                };
+                let (reply, ()) = futures::join!(asking, unshare);
+                let text = reply.text();
+                assert_eq!(reply.status, 200, "{text}");
+                let answer = reply.json();
+                assert_eq!(
+                    (&answer["abstained"], &answer["citations"]),
+                    (&json!(true), &json!([])),
+                    "{text}"
+                );
+                assert!(!answer["notes"].as_array().unwrap().is_empty(), "{text}");
+                for secret in ["nine", "ferry", "Tickets", "Dogs"] {
+                    assert!(!text.contains(secret), "{secret}: {text}");
+                }
+            }
+        }
     });
 }
 
