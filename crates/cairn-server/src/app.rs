@@ -272,7 +272,7 @@ impl App {
     /// Where the catalog or an index fails; searches go on with what they saw before.
     pub async fn refresh(&self) -> Result<Seq, ServerError> {
         let engine = self.core().engine.clone();
-        // In a task: a refresh that is dropped half-way would leave the engine without its writer.
+        // In a task of ours: closing waits for it.
         let refreshed = self.0.tasks.spawn(async move { engine.refresh().await });
         Ok(refreshed
             .await
@@ -299,15 +299,21 @@ impl App {
         self.0.fill_wanted.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether the server may listen on `addr`: on an address that other machines reach, only where a key exists.
+    /// Whether the server may listen on `addr`: where other machines reach it, by the address or by a proxy that
+    /// [`ServerSettings::allowed_hosts`] speaks of, only where a key exists.
     ///
     /// # Errors
-    /// [`ServerError::NeedsKey`], or where the catalog fails.
+    /// [`ServerError::NeedsKey`], [`ServerError::HostsNeedKey`], or where the catalog fails.
     pub async fn may_listen(&self, addr: SocketAddr) -> Result<(), ServerError> {
-        if addr.ip().is_loopback() || self.catalog().has_keys().await? {
+        let is_loopback = addr.ip().is_loopback();
+        let allowed_hosts = &self.settings().allowed_hosts;
+        if (is_loopback && allowed_hosts.is_empty()) || self.catalog().has_keys().await? {
             return Ok(());
         }
-        Err(ServerError::NeedsKey { addr })
+        Err(match allowed_hosts.first() {
+            Some(host) if is_loopback => ServerError::HostsNeedKey { host: host.clone() },
+            _ => ServerError::NeedsKey { addr },
+        })
     }
 
     /// Stops what runs in the background (streams end, runs over files stop after the document at hand) and waits for it.

@@ -21,6 +21,12 @@ pub enum ServerError {
         /// Where it was to listen.
         addr: SocketAddr,
     },
+    /// A proxy could hand on requests of others and nothing would ask them who they are.
+    #[error("`server.allowed_hosts` has `{host}` and no API key exists")]
+    HostsNeedKey {
+        /// The first of the names.
+        host: String,
+    },
     /// A file or socket failed; the text names it.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -37,7 +43,7 @@ impl HasKind for ServerError {
         match self {
             Self::Catalog(error) => error.kind(),
             Self::Retrieve(error) => error.kind(),
-            Self::NeedsKey { .. } => ErrorKind::Forbidden,
+            Self::NeedsKey { .. } | Self::HostsNeedKey { .. } => ErrorKind::Forbidden,
             Self::Io(_) | Self::Random(_) => ErrorKind::Unavailable,
             Self::Bug(_) => ErrorKind::Bug,
         }
@@ -49,6 +55,10 @@ impl HasKind for ServerError {
             Self::Retrieve(error) => error.hint(),
             Self::NeedsKey { .. } => Some(
                 "make one with `cairn key create --user NAME`, or listen on 127.0.0.1".to_owned(),
+            ),
+            Self::HostsNeedKey { .. } => Some(
+                "make one with `cairn key create --user NAME`, or take the name out of the setting"
+                    .to_owned(),
             ),
             Self::Io(_) | Self::Random(_) | Self::Bug(_) => None,
         }

@@ -63,6 +63,15 @@ fn is_allowed(authority: &str, allowed_hosts: &[String]) -> bool {
             .any(|allowed| allowed.eq_ignore_ascii_case(name))
 }
 
+/// Whether a request that has passed [`check`] was addressed to one of this machine's own names. One for an allowed name has
+/// come by a proxy, whoever sent it, even where the proxy runs on this machine.
+pub(crate) fn is_own_name(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .is_some_and(|host| is_allowed(&host.to_ascii_lowercase(), &[]))
+}
+
 /// The name in `name`, `name:port`, `[v6]` or `[v6]:port`.
 fn without_port(authority: &str) -> Option<&str> {
     let (name, rest) = match authority.find(']') {
@@ -123,6 +132,22 @@ mod tests {
         assert_eq!(status(&["localhost", "localhost"], None, "/"), 421);
         assert_eq!(status(&["localhost"], None, "http://evil.example/"), 421);
         assert_eq!(status(&["localhost"], None, "http://localhost/"), 200);
+    }
+
+    #[test]
+    fn allowed_names_are_not_own_names() {
+        for (host, expect) in [
+            ("localhost", true),
+            ("LOCALHOST.:8000", true),
+            ("127.0.0.1:8000", true),
+            ("[::1]:8000", true),
+            ("cairn.example", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
+            assert_eq!(is_own_name(&headers), expect, "{host:?}");
+        }
+        assert!(!is_own_name(&HeaderMap::new()));
     }
 
     #[test]

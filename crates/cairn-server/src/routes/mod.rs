@@ -35,7 +35,7 @@ use crate::observe;
 pub enum Surface {
     /// The Unix socket of the data directory, or this process itself: who gets here is the owner.
     Local,
-    /// TCP on an address of this machine only. Without any key, the caller is the owner.
+    /// TCP on an address of this machine only. Without any key, who names this machine as `Host` is the owner.
     Loopback,
     /// TCP on an address that other machines reach: always a key.
     Network,
@@ -136,7 +136,6 @@ fn routes() -> Vec<Route> {
             Request,
             post(search::why_not),
         ),
-        //CHAT         route(Method::POST, "/api/v1/chat", Read, Chat, post(chat::chat)),
         route(Method::POST, "/api/v1/chat", Read, Chat, post(chat::chat)),
         route(
             Method::POST,

@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::Test;
-use crate::test_app::{TestApp, form, run};
+use crate::test_app::{Setup, TestApp, form, run};
 
 pub(crate) const TESTS: &[Test] = &[
     (
@@ -28,6 +28,10 @@ pub(crate) const TESTS: &[Test] = &[
     (
         "auth::listening_elsewhere_needs_a_key",
         listening_elsewhere_needs_a_key,
+    ),
+    (
+        "auth::behind_a_proxy_nobody_is_the_owner_without_a_key",
+        behind_a_proxy,
     ),
     (
         "auth::hosts_and_origins_are_checked_over_tcp",
@@ -377,6 +381,37 @@ fn listening_elsewhere_needs_a_key() {
         );
         test.key("anna", &[], false).await;
         assert!(test.app.may_listen(there).await.is_ok());
+    });
+}
+
+fn behind_a_proxy() {
+    run(async {
+        let mut setup = Setup::default();
+        setup.settings.allowed_hosts = vec!["cairn.example".to_owned()];
+        let test = TestApp::with(setup).await;
+        let here = "127.0.0.1:0".parse().unwrap();
+        let error = test.app.may_listen(here).await.unwrap_err();
+        assert!(error.to_string().contains("cairn.example"), "{error}");
+        let list = async |host: &str| {
+            let headers = [("host", host)];
+            test.raw(Surface::Loopback, Method::GET, "/api/v1/docs", &headers, "")
+                .await
+        };
+        // A proxy on this machine hands on requests of strangers under the allowed name.
+        for host in ["cairn.example", "Cairn.Example:443", "cairn.example."] {
+            list(host).await.assert_problem(401, "unauthenticated");
+        }
+        for host in ["localhost:8000", "127.0.0.1", "[::1]:8000"] {
+            assert_eq!(list(host).await.status, 200, "{host}");
+        }
+        let key = test.key("anna", &[], false).await;
+        assert!(test.app.may_listen(here).await.is_ok());
+        let bearer = format!("Bearer {key}");
+        let headers = [("host", "cairn.example"), ("authorization", &bearer)];
+        let reply = test
+            .raw(Surface::Loopback, Method::GET, "/api/v1/docs", &headers, "")
+            .await;
+        assert_eq!(reply.status, 200);
     });
 }
 
