@@ -3,7 +3,8 @@
 //! Nothing here says more than a search would: counts and names are of documents that the scope may read, and
 //! of a document that it may not know every answer is "not found".
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use cairn_index::LexicalQuery;
 use cairn_types::{ChunkId, ChunkNo, DocumentId, Passage, Scope};
@@ -11,14 +12,19 @@ use roaring::RoaringBitmap;
 
 use crate::engine::{Engine, State, run};
 use crate::error::RetrieveError;
-use crate::request::{RankedPassage, SearchRequest, Timings};
-use crate::search::{Retrieved, allowed_chunks, retrieve};
+use crate::fusion::Fused;
+use crate::request::{Mode, RankedPassage, SearchRequest, TermWeight, Timings};
+use crate::search::{Retrieved, allowed_chunks, n_candidates, retrieve};
 use crate::table::CompiledFilter;
 
 /// Candidates of each stage that are shown.
 const SHOWN: usize = 20;
+/// Candidates that the catalog confirms at once: bounds memory.
+const CONFIRMED_AT_ONCE: usize = 500;
 
-/// How a search came to its results.
+/// How a search came to its results. Its counts are of the documents' table as of the search's position: until the
+/// next refresh they may still count a document that was deleted or unshared since. Names and texts are confirmed in the
+/// catalog and never of such a document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// Documents that the scope may read.
@@ -80,7 +86,7 @@ pub struct WhyNot {
 /// Why a document is not among the results.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WhyNotReason {
-    /// It is among them, at this place (from 1).
+    /// It is among them, at this place (from 1) as the search itself ranks.
     Found {
         /// Place of its best chunk.
         rank: u64,
@@ -89,7 +95,7 @@ pub enum WhyNotReason {
     Deleted,
     /// Nothing of it could be read into chunks.
     NoChunks,
-    /// It was published after the position that the indexes have reached.
+    /// It was published, changed or shared after the position that the indexes have reached.
     NotIndexedYet,
     /// A condition of the filter removed it.
     Filtered {
@@ -105,7 +111,8 @@ pub enum WhyNotReason {
     },
     /// It is a candidate, but others were better.
     Outranked {
-        /// Place of its best chunk among all candidates (from 1).
+        /// Place of its best chunk (from 1): among the search's candidates, or behind all of them in the order of all
+        /// chunks.
         rank: u64,
         /// Its best chunk.
         chunk: ChunkId,
@@ -240,6 +247,10 @@ impl Engine {
         let Some(row) = state.documents.get(document).cloned() else {
             return answer(WhyNotReason::NotIndexedYet);
         };
+        // The catalog lets the scope read it, the table does not know yet.
+        if !scope.permits(&row.access) {
+            return answer(WhyNotReason::NotIndexedYet);
+        }
         if let Some(condition) = CompiledFilter::new(&request.filter)?.misses(&row) {
             return answer(WhyNotReason::Filtered { condition });
         }
@@ -247,71 +258,154 @@ impl Engine {
         if let Some(range) = row.chunks.clone() {
             own.insert_range(range);
         }
-        let row_chunks = own.clone();
         let allowed = allowed_chunks(&state, scope, request)?;
-        let n_allowed = usize::try_from(allowed.len()).unwrap_or(usize::MAX).max(1);
-        let (embedder, mode) = (self.inner.embedder.clone(), request.mode);
-        let (everything, missing_words, best_dense) = run(move || {
-            // Every allowed chunk is ranked, so that the place is the true one.
-            let everything =
-                retrieve(&state, embedder.as_ref(), &query, mode, &allowed, n_allowed)?;
-            let best_dense = everything
-                .dense
-                .iter()
-                .find(|(no, _)| own.contains(no.0))
-                .map(|(_, score)| *score);
-            let mut missing = Vec::new();
-            for term in &everything.terms {
-                if state
-                    .lexical
-                    .search(&LexicalQuery::new(&term.word), &own, 1)?
-                    .is_empty()
-                {
-                    missing.push(term.word.clone());
-                }
-            }
-            Ok::<_, RetrieveError>((everything, missing, best_dense))
-        })
-        .await??;
-        // Ranks count only what the scope would be shown.
-        let numbers: Vec<ChunkNo> = everything
-            .fused
-            .iter()
-            .map(|fused| fused.chunk_no)
-            .collect();
-
-        let Some(at) = everything
-            .fused
-            .iter()
-            .position(|fused| row_chunks.contains(fused.chunk_no.0))
-        else {
-            return answer(WhyNotReason::NoMatch {
-                missing_words,
-                best_dense,
-            });
+        let search = Ranking {
+            state,
+            query,
+            mode: request.mode,
+            allowed,
         };
-        let rank = at as u64 + 1;
-        if at < request.top_k {
-            return answer(WhyNotReason::Found { rank });
+        // As the search itself ranks.
+        let found = self.ranked(&search, n_candidates(request.top_k)).await?;
+        let mut confirmed = self.confirmed(scope, &found.fused, &own).await?;
+        let last_score = confirmed.before.iter().take(request.top_k).last().copied();
+        if confirmed.best.is_none() && !has_any(&found.fused, &own) {
+            // Behind all candidates of the search, in the order of all chunks.
+            let n_allowed = usize::try_from(search.allowed.len()).unwrap_or(usize::MAX);
+            let everything = self.ranked(&search, n_allowed.max(1)).await?;
+            if !has_any(&everything.fused, &own) {
+                let best_dense = everything.dense.iter().find(|(no, _)| own.contains(no.0));
+                return answer(WhyNotReason::NoMatch {
+                    missing_words: missing_words(search, &everything.terms, own).await?,
+                    best_dense: best_dense.map(|(_, score)| *score),
+                });
+            }
+            let candidates: HashSet<ChunkNo> =
+                found.fused.iter().map(|fused| fused.chunk_no).collect();
+            let mut rest = everything.fused;
+            rest.retain(|fused| !candidates.contains(&fused.chunk_no));
+            let behind = self.confirmed(scope, &rest, &own).await?;
+            confirmed.before.extend(behind.before);
+            confirmed.best = behind.best;
         }
-        let best = &everything.fused[at];
-        let last_score = everything.fused[request.top_k - 1].score;
-        let Some(passage) = self
-            .inner
-            .catalog
-            .hydrate(scope, &numbers[at..=at])
-            .await?
-            .remove(&best.chunk_no)
-        else {
+        // Its chunks are those of a version that the catalog has replaced.
+        let Some((best, chunk)) = confirmed.best else {
             return answer(WhyNotReason::NotIndexedYet);
         };
+        let n_before = confirmed.before.len();
+        let rank = n_before as u64 + 1;
+        let was_candidate = found.fused.iter().any(|own| own.chunk_no == best.chunk_no);
+        if was_candidate && n_before < request.top_k {
+            return answer(WhyNotReason::Found { rank });
+        }
         answer(WhyNotReason::Outranked {
             rank,
-            chunk: passage.id,
+            chunk,
             score: best.score,
             dense: best.dense,
             lexical: best.lexical,
-            last_score,
+            last_score: last_score.unwrap_or(best.score),
         })
     }
+
+    async fn ranked(
+        &self,
+        search: &Ranking,
+        n_candidates: usize,
+    ) -> Result<Retrieved, RetrieveError> {
+        let (search, embedder) = (search.clone(), self.inner.embedder.clone());
+        run(move || {
+            let Ranking {
+                state,
+                query,
+                mode,
+                allowed,
+            } = &search;
+            retrieve(
+                state,
+                embedder.as_ref(),
+                query,
+                *mode,
+                allowed,
+                n_candidates,
+            )
+        })
+        .await?
+    }
+
+    /// The scores of the candidates before a document's best, and that one; only what the catalog confirms, since a
+    /// search shows nothing else. All candidates where there is none of the document.
+    async fn confirmed(
+        &self,
+        scope: &Scope,
+        fused: &[Fused],
+        own: &RoaringBitmap,
+    ) -> Result<Confirmed, RetrieveError> {
+        let end = fused
+            .iter()
+            .position(|fused| own.contains(fused.chunk_no.0))
+            .map_or(fused.len(), |at| at + 1);
+        let mut confirmed = Confirmed {
+            before: Vec::new(),
+            best: None,
+        };
+        for part in fused[..end].chunks(CONFIRMED_AT_ONCE) {
+            let numbers: Vec<ChunkNo> = part.iter().map(|fused| fused.chunk_no).collect();
+            let passages = self.inner.catalog.hydrate(scope, &numbers).await?;
+            for fused in part {
+                match passages.get(&fused.chunk_no) {
+                    Some(passage) if own.contains(fused.chunk_no.0) => {
+                        confirmed.best = Some((*fused, passage.id));
+                    }
+                    Some(_) => confirmed.before.push(fused.score),
+                    None => {}
+                }
+            }
+        }
+        Ok(confirmed)
+    }
+}
+
+/// What is ranked for a [`WhyNot`].
+#[derive(Clone)]
+struct Ranking {
+    state: Arc<State>,
+    query: String,
+    mode: Mode,
+    allowed: RoaringBitmap,
+}
+
+/// Candidates that the catalog confirms.
+struct Confirmed {
+    /// Scores of those before the document's best one.
+    before: Vec<f32>,
+    /// The document's best one.
+    best: Option<(Fused, ChunkId)>,
+}
+
+fn has_any(fused: &[Fused], own: &RoaringBitmap) -> bool {
+    fused.iter().any(|fused| own.contains(fused.chunk_no.0))
+}
+
+/// Words of the question that none of these chunks holds.
+async fn missing_words(
+    search: Ranking,
+    terms: &[TermWeight],
+    own: RoaringBitmap,
+) -> Result<Vec<String>, RetrieveError> {
+    let words: Vec<String> = terms.iter().map(|term| term.word.clone()).collect();
+    run(move || {
+        let mut missing = Vec::new();
+        for word in words {
+            let found = search
+                .state
+                .lexical
+                .search(&LexicalQuery::new(&word), &own, 1)?;
+            if found.is_empty() {
+                missing.push(word);
+            }
+        }
+        Ok(missing)
+    })
+    .await?
 }

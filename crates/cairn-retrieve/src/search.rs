@@ -20,6 +20,11 @@ use crate::table::CompiledFilter;
 /// Candidates that each retriever brings, at least.
 const CANDIDATES: usize = 200;
 
+/// Candidates that each retriever brings for so many results.
+pub(crate) fn n_candidates(top_k: usize) -> usize {
+    top_k.saturating_mul(2).max(CANDIDATES)
+}
+
 /// What the retrievers found, before the catalog was asked.
 pub(crate) struct Retrieved {
     pub(crate) dense: Vec<(ChunkNo, f32)>,
@@ -54,10 +59,7 @@ impl Engine {
         let plan = started.elapsed();
         let mut found = {
             let (state, embedder) = (state.clone(), self.inner.embedder.clone());
-            let (mode, n_candidates) = (
-                request.mode,
-                request.top_k.saturating_mul(2).max(CANDIDATES),
-            );
+            let (mode, n_candidates) = (request.mode, n_candidates(request.top_k));
             let allowed = allowed.clone();
             run(move || {
                 retrieve(

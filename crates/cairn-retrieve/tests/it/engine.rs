@@ -463,3 +463,117 @@ async fn bad_requests_are_named() {
             .expect("searches");
     }
 }
+
+#[tokio::test]
+async fn why_not_ranks_as_the_search_does_and_counts_what_the_catalog_confirms() {
+    let (world, ids) = small_world(hashed()).await;
+    let engine = world.engine().await;
+    let request = SearchRequest {
+        mode: Mode::Lexical,
+        ..SearchRequest::new("nine", 1)
+    };
+    let order: Vec<DocumentId> = engine
+        .search(
+            &anna(),
+            &SearchRequest {
+                top_k: 10,
+                ..request.clone()
+            },
+        )
+        .await
+        .expect("searches")
+        .results
+        .iter()
+        .map(|result| result.passage.document.id)
+        .collect();
+    let [first, second] = order[..] else {
+        panic!("two documents have the word: {order:?}")
+    };
+    let second_reason = async || {
+        engine
+            .why_not(&anna(), &request, second)
+            .await
+            .expect("answered")
+            .reason
+    };
+    let reason = second_reason().await;
+    assert!(
+        matches!(reason, WhyNotReason::Outranked { rank: 2, .. }),
+        "{reason:?}"
+    );
+    // The table still has the first one; the search shows the second in its place, and so does this.
+    let share = async |id, who: &[&str]| {
+        let shared = world
+            .catalog
+            .set_metadata(&owner(), id, None, Some(access(who)))
+            .await;
+        shared.expect("shared")
+    };
+    share(first, &["group:it"]).await;
+    let found = engine.search(&anna(), &request).await.expect("searches");
+    assert_eq!(found.results[0].passage.document.id, second);
+    assert_eq!(second_reason().await, WhyNotReason::Found { rank: 1 });
+    // Shared again, while the table has what was: not found yet, and said so.
+    engine.refresh().await.expect("refreshed");
+    share(first, &["everyone"]).await;
+    let why = engine
+        .why_not(&anna(), &request, first)
+        .await
+        .expect("answered");
+    assert_eq!(why.reason, WhyNotReason::NotIndexedYet);
+    engine.refresh().await.expect("refreshed");
+    let why = engine
+        .why_not(&anna(), &request, first)
+        .await
+        .expect("answered");
+    assert_eq!(why.reason, WhyNotReason::Found { rank: 1 });
+    let none = engine
+        .why_not(&anna(), &request, ids[2])
+        .await
+        .expect("answered");
+    assert!(
+        matches!(none.reason, WhyNotReason::NoMatch { .. }),
+        "{none:?}"
+    );
+    // A new version that the indexes do not have yet.
+    world.add("copper", "Nine, nine and nine.").await;
+    let why = engine
+        .why_not(&anna(), &request, ids[1])
+        .await
+        .expect("answered");
+    assert_eq!(why.reason, WhyNotReason::NotIndexedYet);
+}
+
+#[tokio::test]
+async fn what_is_no_candidate_of_the_search_is_outranked() {
+    let world = World::new(None).await;
+    let last = world
+        .add(
+            "last",
+            "The tram is one of many words that stand in this rather long passage.",
+        )
+        .await;
+    // One more than the candidates of a search for few results, each better.
+    for at in 0..201 {
+        world
+            .add(&format!("better {at}"), "A tram, the tram.")
+            .await;
+    }
+    let engine = world.engine().await;
+    let request = SearchRequest::new("tram", 1);
+    let why = engine
+        .why_not(&owner(), &request, last)
+        .await
+        .expect("answered");
+    let WhyNotReason::Outranked {
+        rank,
+        score,
+        last_score,
+        ..
+    } = why.reason
+    else {
+        panic!("{why:?}")
+    };
+    assert_eq!(rank, 202);
+    assert!(score < last_score);
+}
