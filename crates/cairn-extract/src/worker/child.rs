@@ -32,19 +32,24 @@ pub(super) struct Pipes {
 }
 
 impl Worker {
-    /// Starts a process with an empty environment. Its greeting is still to come: see [`greet`].
+    /// Starts a process with an empty environment, in a process group of its own: an interrupt typed at the terminal is
+    /// for the parent, which lets the document at hand end. Where the parent dies, the process reads the end of its
+    /// input and ends. Its greeting is still to come: see [`greet`].
     pub(super) fn start(command: &WorkerCommand) -> io::Result<Self> {
         #[expect(
             clippy::disallowed_methods,
             reason = "a worker: limited by itself, killed and reaped here"
         )]
-        let mut process = Command::new(&command.program)
+        let mut starting = Command::new(&command.program);
+        starting
             .args(&command.args)
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
+            .stderr(Stdio::piped());
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut starting, 0);
+        let mut process = starting.spawn()?;
         let (Some(input), Some(output), Some(mut errors)) = (
             process.stdin.take(),
             process.stdout.take(),
@@ -147,5 +152,35 @@ fn keep_tail(input: &mut impl Read, kept: &Mutex<Vec<u8>>) {
         kept.extend_from_slice(&buffer[..n]);
         let n_over = kept.len().saturating_sub(MAX_STDERR);
         kept.drain(..n_over);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_have_their_own_process_group_and_end_with_their_input() {
+        let command = WorkerCommand {
+            program: "/bin/cat".into(),
+            args: Vec::new(),
+        };
+        let mut worker = Worker::start(&command).unwrap();
+        let id = worker.process.id();
+        let stat = fs_err::read_to_string(format!("/proc/{id}/stat")).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        assert_eq!(
+            fields.split_whitespace().nth(2),
+            Some(id.to_string().as_str())
+        );
+        let Worker { process, pipes, .. } = &mut worker;
+        // What the system does with the pipe when the parent dies.
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        drop(std::mem::replace(
+            &mut pipes.input,
+            ChildStdin::from(std::os::fd::OwnedFd::from(writer)),
+        ));
+        assert!(process.wait().unwrap().success());
     }
 }
