@@ -268,7 +268,12 @@ impl Engine {
         // As the search itself ranks.
         let found = self.ranked(&search, n_candidates(request.top_k)).await?;
         let mut confirmed = self.confirmed(scope, &found.fused, &own).await?;
-        let last_score = confirmed.before.iter().take(request.top_k).last().copied();
+        let last_score = confirmed
+            .before
+            .iter()
+            .take(request.top_k)
+            .next_back()
+            .copied();
         if confirmed.best.is_none() && !has_any(&found.fused, &own) {
             // Behind all candidates of the search, in the order of all chunks.
             let n_allowed = usize::try_from(search.allowed.len()).unwrap_or(usize::MAX);
