@@ -1,6 +1,5 @@
 //! Vectors for documents that were published before there was a model.
 
-use cairn_types::ChunkNo;
 use tokio_util::sync::CancellationToken;
 
 use crate::chunk::embedded_input;
@@ -37,7 +36,6 @@ impl Pipeline {
             if chunks.is_empty() {
                 return Ok(summary);
             }
-            let numbers: Vec<ChunkNo> = chunks.iter().map(|chunk| chunk.chunk_no).collect();
             let mut work = Vec::with_capacity(chunks.len());
             for chunk in chunks {
                 let count = |text: &str| embedder.count_tokens(text);
@@ -59,11 +57,7 @@ impl Pipeline {
             let (n_embedded, elapsed) = self.embed_and_store(work).await?;
             summary.n_embedded += n_embedded;
             summary.stages.embed += elapsed;
-            summary.seq = Some(
-                self.catalog
-                    .touch_documents(self.system(), &numbers)
-                    .await?,
-            );
+            summary.seq = Some(self.catalog.head(self.system()).await?);
             progress(summary.n_embedded);
         }
     }

@@ -24,6 +24,25 @@ pub struct DiscoveredFile {
     pub modified_at: Option<Timestamp>,
 }
 
+/// Something that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The file or folder; where that is not known, the folder that was being walked. Of what stands at it or below it
+    /// nobody can say that it is gone.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: String,
+}
+
+impl Unreadable {
+    /// Whether the file with this key stands at the path or below it.
+    pub(crate) fn covers(&self, key: &str) -> bool {
+        // Keys are text: a name that is not UTF-8 stands in them as `to_string_lossy` gives it.
+        let path = self.path.to_string_lossy();
+        Path::new(key).starts_with(&*path) || key == key_of(&self.path)
+    }
+}
+
 /// What paths and patterns name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Discovered {
@@ -31,8 +50,8 @@ pub struct Discovered {
     pub files: Vec<DiscoveredFile>,
     /// Folders that were walked whole: a sync compares below these.
     pub roots: Vec<PathBuf>,
-    /// What cannot be read, with the reason.
-    pub unreadable: Vec<(String, String)>,
+    /// What cannot be read.
+    pub unreadable: Vec<Unreadable>,
 }
 
 /// Finds the files that `patterns` name: files, folders (walked), or globs.
@@ -86,7 +105,7 @@ fn expand(
     pattern: &str,
     path: &Path,
     found: &mut BTreeMap<String, DiscoveredFile>,
-    unreadable: &mut Vec<(String, String)>,
+    unreadable: &mut Vec<Unreadable>,
 ) -> Result<(), IngestError> {
     let bad = |error: globset::Error| IngestError::BadPattern {
         pattern: pattern.to_owned(),
@@ -115,7 +134,7 @@ fn walk(
     root: &Path,
     only: Option<&globset::GlobMatcher>,
     found: &mut BTreeMap<String, DiscoveredFile>,
-    unreadable: &mut Vec<(String, String)>,
+    unreadable: &mut Vec<Unreadable>,
 ) {
     let walker = ignore::WalkBuilder::new(root)
         .standard_filters(false)
@@ -131,15 +150,30 @@ fn walk(
                 }
             }
             Ok(_) => {}
-            Err(error) => unreadable.push((root.display().to_string(), error.to_string())),
+            Err(error) => unreadable.push(Unreadable {
+                path: failing_path(&error).unwrap_or(root).to_owned(),
+                reason: error.to_string(),
+            }),
         }
+    }
+}
+
+/// The path that an error is about, where it says so.
+fn failing_path(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::Loop { child, .. } => Some(child),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            failing_path(err)
+        }
+        _ => None,
     }
 }
 
 fn add(
     path: &Path,
     found: &mut BTreeMap<String, DiscoveredFile>,
-    unreadable: &mut Vec<(String, String)>,
+    unreadable: &mut Vec<Unreadable>,
 ) {
     match fs_err::metadata(path) {
         Ok(metadata) if metadata.is_file() => {
@@ -158,8 +192,14 @@ fn add(
             };
             found.insert(key, file);
         }
-        Ok(_) => unreadable.push((key_of(path), "not a regular file".to_owned())),
-        Err(error) => unreadable.push((key_of(path), error.to_string())),
+        Ok(_) => unreadable.push(Unreadable {
+            path: path.to_owned(),
+            reason: "not a regular file".to_owned(),
+        }),
+        Err(error) => unreadable.push(Unreadable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        }),
     }
 }
 
@@ -235,6 +275,45 @@ mod tests {
                 discover(&[pattern.to_owned()], dir.path()).is_err(),
                 "{pattern}"
             );
+        }
+    }
+
+    #[test]
+    fn errors_name_what_cannot_be_read() {
+        let denied = || ignore::Error::Io(std::io::ErrorKind::PermissionDenied.into());
+        let with_path = ignore::Error::WithPath {
+            path: "/d/sub".into(),
+            err: Box::new(denied()),
+        };
+        let deep = ignore::Error::WithDepth {
+            depth: 1,
+            err: Box::new(with_path.clone()),
+        };
+        for (error, expected) in [
+            (with_path, Some("/d/sub")),
+            (deep, Some("/d/sub")),
+            (denied(), None),
+        ] {
+            assert_eq!(failing_path(&error), expected.map(Path::new), "{error}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_unreadable_covers_what_stands_below_it() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let bytes = |bytes| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+        for (path, key, expected) in [
+            (bytes(b"/d/sub"), "/d/sub".to_owned(), true),
+            (bytes(b"/d/sub"), "/d/sub/a.md".to_owned(), true),
+            (bytes(b"/d/sub"), "/d/subway.md".to_owned(), false),
+            (bytes(b"/d/sub"), "/d".to_owned(), false),
+            (bytes(b"/d/\xff"), key_of(&bytes(b"/d/\xff/a.md")), true),
+            (bytes(b"/d/\xff"), key_of(&bytes(b"/d/\xff")), true),
+        ] {
+            let reason = String::new();
+            let unreadable = Unreadable { path, reason };
+            assert_eq!(unreadable.covers(&key), expected, "{unreadable:?} {key}");
         }
     }
 

@@ -1,8 +1,7 @@
 //! A run over files of this machine: what is new, what moved, what is gone.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cairn_types::ports::KnownItem;
@@ -13,8 +12,9 @@ use cairn_types::{
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::discover::{Discovered, DiscoveredFile};
+use crate::discover::{Discovered, DiscoveredFile, key_of};
 use crate::error::IngestError;
+use crate::known::{Known, is_below};
 use crate::pipeline::{Item, Pipeline, Ready, Target, is_fatal, refused};
 use crate::report::{DocumentReport, IngestEvent, Summary};
 
@@ -56,6 +56,13 @@ pub struct FilesRequest {
     pub mode: RunMode,
     /// What happens to documents whose file is gone.
     pub deletions: DeletionGuard,
+}
+
+/// A file whose bytes are at hand.
+struct Loaded {
+    item: Item,
+    bytes: Vec<u8>,
+    elapsed: Duration,
 }
 
 /// What stage one says of a file.
@@ -116,20 +123,27 @@ impl Pipeline {
                 emit(event);
             })
             .await;
+        // Failures that cannot be recorded are no reason to hide how the run went, nor to leave the job running.
+        let mut unrecorded = None;
         for item in failures.into_iter().take(1000) {
-            self.catalog.record_item(self.system(), job, item).await?;
+            let recorded = self.catalog.record_item(self.system(), job, item).await;
+            unrecorded = unrecorded.or(recorded.err());
         }
-        let (state, message) = match &result {
+        let (state, mut message) = match &result {
             Ok(summary) => (JobState::Done, summary_text(summary)),
             Err(IngestError::Cancelled) => {
                 (JobState::Interrupted, IngestError::Cancelled.to_string())
             }
             Err(error) => (JobState::Failed, error.to_string()),
         };
-        self.catalog
+        if let Some(error) = unrecorded {
+            message = format!("{message}; not every failure could be recorded: {error}");
+        }
+        let written = self
+            .catalog
             .set_job_state(self.system(), job, state, Some(message))
-            .await?;
-        result
+            .await;
+        result.and_then(|summary| Ok(written.map(|()| summary)?))
     }
 
     async fn run_files(
@@ -166,7 +180,7 @@ impl Pipeline {
             .iter()
             .map(|file| file.key.clone())
             .collect();
-        let known = Arc::new(Known::new(known));
+        let (mut known, present) = blocking(move || (Known::new(known, &present), present)).await?;
         let mut summary = Summary {
             has_vectors: self.embedder.is_some(),
             ..Summary::default()
@@ -175,8 +189,10 @@ impl Pipeline {
             n_files: discovered.files.len() as u64,
             n_bytes: discovered.files.iter().map(|file| file.size_bytes).sum(),
         });
-        for (path, reason) in discovered.unreadable {
-            let report = refused(&path, 0, Outcome::Failed, reason);
+        let unreadable = discovered.unreadable;
+        for failure in &unreadable {
+            let reason = failure.reason.clone();
+            let report = refused(&key_of(&failure.path), 0, Outcome::Failed, reason);
             summary.count(&report);
             emit(IngestEvent::Document(report));
         }
@@ -184,13 +200,28 @@ impl Pipeline {
         let mut seen = futures::stream::iter(discovered.files)
             .take_while(|_| std::future::ready(!stop.is_cancelled()))
             .map(|file| {
-                let (pipeline, known) = (self.clone(), known.clone());
-                let target = target.clone();
+                let pipeline = self.clone();
+                async move { blocking(move || pipeline.load(&file)).await }
+            })
+            .buffered(self.options.n_parsers.max(1))
+            // Between the two: in order of the files, so that which file is taken for a moved one does not depend on the
+            // pace of the threads.
+            .map(|loaded| match loaded {
+                Ok(Ok(mut loaded)) => {
+                    recognise(&mut loaded.item, &mut known);
+                    Ok(loaded)
+                }
+                Ok(Err(report)) => Err(Seen::Report(report)),
+                Err(error) => Err(Seen::Fatal(error)),
+            })
+            .map(|loaded| {
+                let pipeline = self.clone();
                 async move {
-                    let work = move || pipeline.look_at(&file, &target, &known, mode);
-                    match tokio::task::spawn_blocking(work).await {
-                        Ok(seen) => seen,
-                        Err(error) => Seen::Fatal(IngestError::Bug(error.to_string())),
+                    match loaded {
+                        Ok(loaded) => blocking(move || pipeline.look_at(loaded, mode))
+                            .await
+                            .unwrap_or_else(Seen::Fatal),
+                        Err(seen) => seen,
                     }
                 }
             })
@@ -206,7 +237,7 @@ impl Pipeline {
                     if n_waiting >= self.options.batch_chunks {
                         n_waiting = 0;
                         let full = std::mem::take(&mut batch);
-                        self.publish(full, &target, &mut summary, &mut *emit)
+                        self.publish(full, &target, cancel, &mut summary, &mut *emit)
                             .await?;
                     }
                 }
@@ -240,36 +271,27 @@ impl Pipeline {
             }
         }
         drop(seen);
-        self.publish(batch, &target, &mut summary, &mut *emit)
+        self.publish(batch, &target, cancel, &mut summary, &mut *emit)
             .await?;
         if cancel.is_cancelled() {
             return Err(IngestError::Cancelled);
         }
         if deletions != DeletionGuard::Keep {
-            let gone = known.gone(&roots, &present);
-            self.delete_gone(
-                scope,
-                &roots,
-                gone,
-                known.below(&roots),
-                deletions,
-                mode,
-                &mut summary,
-            )
+            let below = roots.clone();
+            let (gone, n_known) = blocking(move || {
+                let gone = known.gone(&below, &present, &unreadable);
+                (gone, known.n_below(&below))
+            })
             .await?;
+            self.delete_gone(scope, &roots, gone, n_known, deletions, mode, &mut summary)
+                .await?;
         }
         summary.elapsed = started.elapsed();
         Ok(summary)
     }
 
-    /// Stage one for one file. Blocking.
-    fn look_at(
-        &self,
-        file: &DiscoveredFile,
-        target: &Target,
-        known: &Known,
-        mode: RunMode,
-    ) -> Seen {
+    /// Stage one for one file, first half: its bytes and their hash. Blocking.
+    fn load(&self, file: &DiscoveredFile) -> Result<Loaded, Box<DocumentReport>> {
         let started = Instant::now();
         if file.size_bytes > self.options.max_file_bytes {
             let limit = self.options.max_file_bytes;
@@ -277,7 +299,7 @@ impl Pipeline {
                 "the file has {} bytes, the limit is {limit}; raise `ingest.max_file_bytes` to read it",
                 file.size_bytes
             );
-            return Seen::Report(Box::new(refused(
+            return Err(Box::new(refused(
                 &file.key,
                 file.size_bytes,
                 Outcome::Skipped,
@@ -288,7 +310,7 @@ impl Pipeline {
             Ok(bytes) => bytes,
             Err(error) => {
                 let reason = error.to_string();
-                return Seen::Report(Box::new(refused(
+                return Err(Box::new(refused(
                     &file.key,
                     file.size_bytes,
                     Outcome::Failed,
@@ -296,8 +318,7 @@ impl Pipeline {
                 )));
             }
         };
-        let blob = BlobHash::of(&bytes);
-        let mut item = Item {
+        let item = Item {
             key: file.key.clone(),
             uri: file_uri(&file.path),
             name: file.path.file_name().map_or_else(
@@ -305,39 +326,47 @@ impl Pipeline {
                 |name| name.to_string_lossy().into_owned(),
             ),
             modified_at: file.modified_at,
-            blob,
+            blob: BlobHash::of(&bytes),
             size_bytes: bytes.len() as u64,
-            known: known.by_key.get(&file.key).cloned(),
+            known: None,
             moved_from: None,
         };
-        if item.known.is_none() && !bytes.is_empty() {
-            item.moved_from = known.take_moved(blob);
-        }
+        Ok(Loaded {
+            item,
+            bytes,
+            elapsed: started.elapsed(),
+        })
+    }
+
+    /// Stage one for one file, second half: parse, cut, store the original. Blocking.
+    fn look_at(&self, loaded: Loaded, mode: RunMode) -> Seen {
+        let Loaded {
+            item,
+            bytes,
+            elapsed,
+        } = loaded;
+        let (blob, key, size_bytes) = (item.blob, item.key.clone(), item.size_bytes);
         let same = item.known.as_ref().or(item.moved_from.as_ref());
         if same.is_some_and(|same| same.blob == blob && same.fingerprint == self.fingerprint()) {
-            return Seen::Same(item, started.elapsed());
+            return Seen::Same(item, elapsed);
         }
         if mode == RunMode::DryRun {
             return Seen::WouldRead(item);
         }
-        debug_assert!(!target.collection.is_empty());
+        let ready = match self.read(item, &bytes) {
+            Ok(ready) => ready,
+            Err(report) => return Seen::Report(report),
+        };
+        // Only now: nothing is kept of a file that cannot be read, and no document names an original that is not there.
+        let started = Instant::now();
         if let Err(error) = self.blobs.put(self.tenant, bytes.as_slice()) {
             if is_fatal(error.kind()) {
                 return Seen::Fatal(error.into());
             }
             let reason = error.to_string();
-            return Seen::Report(Box::new(refused(
-                &file.key,
-                file.size_bytes,
-                Outcome::Failed,
-                reason,
-            )));
+            return Seen::Report(Box::new(refused(&key, size_bytes, Outcome::Failed, reason)));
         }
-        let read = started.elapsed();
-        match self.read(item, &bytes) {
-            Ok(ready) => Seen::Ready(Box::new(ready), read),
-            Err(report) => Seen::Report(report),
-        }
+        Seen::Ready(Box::new(ready), elapsed + started.elapsed())
     }
 
     /// Content and pipeline are the same: sets what else was asked (place, tags, access, being there at all).
@@ -449,76 +478,21 @@ impl Pipeline {
     }
 }
 
-/// Known items of a source, by key and by content.
-struct Known {
-    by_key: HashMap<String, KnownItem>,
-    /// Items whose file is no longer where it was, by content: candidates for a move. Each is taken once.
-    missing: Mutex<HashMap<BlobHash, Vec<KnownItem>>>,
-    /// Documents that were recognised elsewhere.
-    moved: Mutex<HashSet<DocumentId>>,
-}
-
-impl Known {
-    fn new(items: Vec<KnownItem>) -> Self {
-        let mut missing: HashMap<BlobHash, Vec<KnownItem>> = HashMap::new();
-        for item in items.iter().filter(|item| !Path::new(&item.key).exists()) {
-            missing.entry(item.blob).or_default().push(item.clone());
-        }
-        Self {
-            by_key: items
-                .into_iter()
-                .map(|item| (item.key.clone(), item))
-                .collect(),
-            missing: Mutex::new(missing),
-            moved: Mutex::default(),
-        }
-    }
-
-    fn take_moved(&self, blob: BlobHash) -> Option<KnownItem> {
-        let mut missing = self
-            .missing
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let item = missing.get_mut(&blob)?.pop()?;
-        let mut moved = self
-            .moved
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        moved.insert(item.document);
-        Some(item)
-    }
-
-    /// Documents below the roots that are not deleted.
-    fn below(&self, roots: &[PathBuf]) -> usize {
-        self.by_key
-            .values()
-            .filter(|item| is_below(item, roots))
-            .count()
-    }
-
-    /// Documents below the roots whose file is neither there nor recognised elsewhere.
-    fn gone(&self, roots: &[PathBuf], present: &HashSet<String>) -> Vec<DocumentId> {
-        let moved = self
-            .moved
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut gone: Vec<_> = self
-            .by_key
-            .values()
-            .filter(|item| is_below(item, roots) && !present.contains(&item.key))
-            .map(|item| item.document)
-            .filter(|id| !moved.contains(id))
-            .collect();
-        gone.sort_unstable();
-        gone
+/// Whether the file is known, or one that is known has moved to its place.
+fn recognise(item: &mut Item, known: &mut Known) {
+    item.known = known.by_key.get(&item.key).cloned();
+    if item.known.is_none() && item.size_bytes > 0 {
+        item.moved_from = known.take_moved(item.blob);
     }
 }
 
-fn is_below(item: &KnownItem, roots: &[PathBuf]) -> bool {
-    !item.is_deleted
-        && roots
-            .iter()
-            .any(|root| Path::new(&item.key).starts_with(root))
+/// Runs work that blocks on a thread for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, IngestError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| IngestError::Bug(error.to_string()))
 }
 
 fn guard_empty_roots(

@@ -9,13 +9,14 @@ mod chunk;
 mod discover;
 mod error;
 mod files;
+mod known;
 mod pipeline;
 mod prepared;
 mod report;
 mod uploads;
 
 pub use chunk::{Chunk, ChunkOptions, chunk_document, embedded_input};
-pub use discover::{Discovered, DiscoveredFile, discover};
+pub use discover::{Discovered, DiscoveredFile, Unreadable, discover};
 pub use error::IngestError;
 pub use files::{DeletionGuard, FilesRequest, RunMode};
 pub use pipeline::{Pipeline, PipelineOptions, approximate_tokens};

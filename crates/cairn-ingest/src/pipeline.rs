@@ -1,7 +1,7 @@
 //! The stages between bytes and a published version, shared by files and uploads.
 //!
-//! Stage one (several documents at once, in order): read, hash, store the original, parse in a worker process, cut
-//! into chunks. Stage two (one batch of documents at a time): embed what no vector is known for, publish. A bounded
+//! Stage one (several documents at once, in order): read, hash, parse in a worker process, cut into chunks, store the
+//! original. Stage two (one batch of documents at a time): embed what no vector is known for (slice by slice), publish. A bounded
 //! channel stands between them, so parsing runs ahead of embedding by a few documents and no further.
 
 use std::collections::BTreeSet;
@@ -15,6 +15,8 @@ use cairn_types::{
     AccessList, BlobHash, DocumentStatus, ErrorKind, Extracted, Fingerprint, HasKind as _,
     InputHash, Outcome, Rendered, Source, SystemPurpose, SystemScope, TenantId, Timestamp,
 };
+
+use tokio_util::sync::CancellationToken;
 
 use crate::chunk::{Chunk, ChunkOptions, chunk_document};
 use crate::error::IngestError;
@@ -239,17 +241,12 @@ impl Pipeline {
         &self,
         batch: Vec<Ready>,
         target: &Target,
+        cancel: &CancellationToken,
         summary: &mut Summary,
         mut emit: impl FnMut(IngestEvent) + Send,
     ) -> Result<(), IngestError> {
-        let (n_embedded, embed_time) = self.embed_missing(&batch).await?;
-        summary.n_embedded += n_embedded;
-        summary.stages.embed += embed_time;
-        if n_embedded > 0 {
-            emit(IngestEvent::Embedded {
-                n_chunks: n_embedded,
-            });
-        }
+        self.embed_missing(&batch, cancel, summary, &mut emit)
+            .await?;
         for ready in batch {
             let started = Instant::now();
             let max_tokens = u32::try_from(self.options.chunk.max_tokens).unwrap_or(u32::MAX);
@@ -280,10 +277,17 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Embeds the inputs of a batch that have no vector yet; returns how many and the time it took.
-    async fn embed_missing(&self, batch: &[Ready]) -> Result<(u64, Duration), IngestError> {
+    /// Embeds the inputs of a batch that have no vector yet, slice by slice: one long document may have far more chunks than
+    /// a batch is meant to, and finished slices are not done again after a stop.
+    async fn embed_missing(
+        &self,
+        batch: &[Ready],
+        cancel: &CancellationToken,
+        summary: &mut Summary,
+        emit: &mut (impl FnMut(IngestEvent) + Send),
+    ) -> Result<(), IngestError> {
         let Some(embedder) = &self.embedder else {
-            return Ok((0, Duration::ZERO));
+            return Ok(());
         };
         let mut inputs: std::collections::BTreeMap<InputHash, &str> =
             std::collections::BTreeMap::new();
@@ -300,11 +304,20 @@ impl Pipeline {
             .catalog
             .missing_vectors(self.system(), embedder.space(), &hashes)
             .await?;
-        let work: Vec<(InputHash, String)> = missing
-            .into_iter()
-            .filter_map(|hash| inputs.get(&hash).map(|input| (hash, (*input).to_owned())))
-            .collect();
-        self.embed_and_store(work).await
+        for slice in missing.chunks(self.options.batch_chunks.max(1)) {
+            if cancel.is_cancelled() {
+                return Err(IngestError::Cancelled);
+            }
+            let work: Vec<(InputHash, String)> = slice
+                .iter()
+                .filter_map(|hash| inputs.get(hash).map(|input| (*hash, (*input).to_owned())))
+                .collect();
+            let (n_chunks, elapsed) = self.embed_and_store(work).await?;
+            summary.n_embedded += n_chunks;
+            summary.stages.embed += elapsed;
+            emit(IngestEvent::Embedded { n_chunks });
+        }
+        Ok(())
     }
 
     /// Embeds inputs and stores their vectors as f16.

@@ -44,6 +44,7 @@ impl Pipeline {
             n_files: documents.len() as u64,
             n_bytes: 0,
         });
+        let never = tokio_util::sync::CancellationToken::new();
         let mut rest = documents.into_iter().peekable();
         while rest.peek().is_some() {
             // About a batch of chunks: most documents of a data set are one or two.
@@ -73,7 +74,7 @@ impl Pipeline {
             })
             .await
             .map_err(|error| IngestError::Bug(error.to_string()))??;
-            self.publish(batch, &target, &mut summary, &mut emit)
+            self.publish(batch, &target, &never, &mut summary, &mut emit)
                 .await?;
         }
         summary.elapsed = started.elapsed();

@@ -37,10 +37,11 @@ impl Pipeline {
             }
             Err(error) => (JobState::Failed, Some(error.to_string())),
         };
-        self.catalog
+        let written = self
+            .catalog
             .set_job_state(self.system(), job.id, state, message)
-            .await?;
-        result
+            .await;
+        result.and_then(|summary| Ok(written.map(|()| summary)?))
     }
 
     async fn run_items(
@@ -70,7 +71,7 @@ impl Pipeline {
                 return Err(IngestError::Cancelled);
             }
             let report = self
-                .run_item(scope, item, &target, &mut summary, emit)
+                .run_item(scope, item, &target, cancel, &mut summary, emit)
                 .await?;
             let done = JobItem {
                 blob: item.blob,
@@ -88,6 +89,7 @@ impl Pipeline {
         scope: &Scope,
         stored: &JobItem,
         target: &Target,
+        cancel: &CancellationToken,
         summary: &mut Summary,
         emit: &mut (dyn FnMut(IngestEvent) + Send + '_),
     ) -> Result<DocumentReport, IngestError> {
@@ -155,7 +157,7 @@ impl Pipeline {
             }
         };
         let mut published = None;
-        self.publish(vec![ready], target, summary, |event| {
+        self.publish(vec![ready], target, cancel, summary, |event| {
             if let IngestEvent::Document(report) = &event {
                 published = Some(report.clone());
             }

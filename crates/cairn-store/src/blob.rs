@@ -197,7 +197,8 @@ impl BlobWriter {
             size_bytes: self.size_bytes,
         };
         let path = self.store.path(self.tenant, blob.hash);
-        if !self.store.exists(self.tenant, blob.hash)? {
+        // What is there already may have been damaged on disk: then it is replaced.
+        if !is_whole(&path, blob)? {
             self.file
                 .sync_all()
                 .map_err(|error| StoreError::io(self.file.path(), error))?;
@@ -221,6 +222,30 @@ impl Drop for BlobWriter {
         if let Some(tmp) = &self.tmp {
             // What stays behind is removed when the store is opened next.
             let _ = fs_err::remove_file(tmp);
+        }
+    }
+}
+
+/// Whether the file at `path` is this original to the byte. Reads it whole where its size is right.
+fn is_whole(path: &Path, blob: StoredBlob) -> Result<bool, StoreError> {
+    let fail = |error| StoreError::io(path, error);
+    let mut file = match fs_err::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(fail(error)),
+    };
+    if file.metadata().map_err(fail)?.len() != blob.size_bytes {
+        return Ok(false);
+    }
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(BlobHash(hash.finalize().into()) == blob.hash),
+            Ok(n) => hash.update(&buffer[..n]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // A block that the disk cannot read any more: the new file brings it back.
+            Err(_) => return Ok(false),
         }
     }
 }

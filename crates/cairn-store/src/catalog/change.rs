@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use cairn_types::{AccessList, DocumentId, Scope, Seq, SystemScope};
+use cairn_types::{AccessList, DocumentId, InputHash, Scope, Seq, SystemScope, TenantId};
 use rusqlite::OptionalExtension;
 
 use super::failure::{DbResult, invalid, not_found};
@@ -176,4 +176,38 @@ pub(super) fn touch_documents(
             .execute((tenant.0, id, to_sql(last.0, "the position")?))?;
     }
     Ok(last)
+}
+
+/// Living documents with a chunk of this input: `?1` tenant, `?2` hash. The `+` keeps the planner from walking all chunks of
+/// the tenant.
+pub(super) const WITH_INPUT: &str = "
+    SELECT c.document_id FROM chunks c
+    CROSS JOIN documents d
+      ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id AND d.version = c.version
+         AND d.deleted_at IS NULL
+    WHERE +c.tenant_id = ?1 AND c.input_hash = ?2";
+
+/// Change records for the living documents that have a chunk of one of these inputs.
+pub(super) fn touch_with_inputs<'a>(
+    db: &Db<'_>,
+    tenant: TenantId,
+    inputs: impl Iterator<Item = &'a InputHash>,
+) -> DbResult<()> {
+    let mut with_input = db.conn.prepare_cached(WITH_INPUT)?;
+    let mut documents = BTreeSet::new();
+    for input in inputs {
+        let mut rows = with_input.query((tenant.0, input.0))?;
+        while let Some(row) = rows.next()? {
+            documents.insert(row.get::<_, i64>(0)?);
+        }
+    }
+    for id in documents {
+        let seq = next_seq(db, tenant, DocumentId(id_from_sql(id)))?;
+        db.conn
+            .prepare_cached(
+                "UPDATE documents SET changed_seq = ?3 WHERE tenant_id = ?1 AND document_id = ?2",
+            )?
+            .execute((tenant.0, id, to_sql(seq.0, "the position")?))?;
+    }
+    Ok(())
 }

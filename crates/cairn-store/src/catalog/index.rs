@@ -14,6 +14,7 @@ use cairn_types::{
 };
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::change::touch_with_inputs;
 use super::failure::{DbResult, corrupt, invalid};
 use super::renditions::TextReader;
 use super::rows::{
@@ -189,10 +190,13 @@ pub(super) fn put_vectors(
         "INSERT INTO vectors (space_id, input_hash, vector) VALUES (?1, ?2, ?3)
          ON CONFLICT (space_id, input_hash) DO NOTHING",
     )?;
+    let mut came = Vec::new();
     for (input, vector) in vectors {
-        insert.execute((space_id, input.0, vector))?;
+        if insert.execute((space_id, input.0, vector))? > 0 {
+            came.push(input);
+        }
     }
-    Ok(())
+    touch_with_inputs(db, system.tenant, came.into_iter())
 }
 
 /// Living chunks as the indexes take them in: `?1` tenant, `?2` space, then what follows on `c`. The order of

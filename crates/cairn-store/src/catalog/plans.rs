@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use super::change::WITH_INPUT;
 use super::index::{
     IN_RANGE, INDEX_CHUNK, INDEX_DOCUMENT, KeyRange, WITHOUT_VECTOR, known_items_sql,
 };
@@ -62,6 +63,11 @@ fn hot_reads_go_along_their_indices() {
             format!("{INDEX_DOCUMENT} ORDER BY d.document_id"),
             "SEARCH d USING PRIMARY KEY (tenant_id=?)",
             vec![version],
+        ),
+        (
+            WITH_INPUT.to_owned(),
+            "SEARCH c USING INDEX chunks_by_input (input_hash=?)",
+            vec![document],
         ),
         (
             "SELECT 1 FROM vectors WHERE space_id = ?1 AND input_hash = ?2".to_owned(),

@@ -121,6 +121,9 @@ CREATE TABLE chunks (
     FOREIGN KEY (tenant_id, document_id, version) REFERENCES versions
 ) STRICT, WITHOUT ROWID;
 
+-- For telling who else has a chunk whose vector came.
+CREATE INDEX chunks_by_input ON chunks (input_hash);
+
 CREATE TABLE spaces (
     space_id   INTEGER PRIMARY KEY,
     tenant_id  INTEGER NOT NULL REFERENCES tenants,

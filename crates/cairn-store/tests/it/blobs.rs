@@ -67,6 +67,19 @@ fn a_damaged_original_is_noticed() {
 }
 
 #[test]
+fn a_damaged_original_is_repaired_by_the_same_bytes() {
+    let dir = temp_dir();
+    let store = BlobStore::open(dir.path(), BlobLimits::default()).unwrap();
+    let blob = store.put(ONE, b"content".as_slice()).unwrap();
+    for damaged in [b"Content".as_slice(), b"cont", b"", b"content and more"] {
+        fs_err::write(store.path(ONE, blob.hash), damaged).unwrap();
+        assert_eq!(store.put(ONE, b"content".as_slice()).unwrap(), blob);
+        assert_eq!(store.read_verified(ONE, blob.hash).unwrap(), b"content");
+        assert_eq!(files(dir.path()), 1);
+    }
+}
+
+#[test]
 fn nothing_remains_of_what_was_not_finished() {
     let dir = temp_dir();
     let limits = BlobLimits { max_bytes: 10 };

@@ -371,7 +371,8 @@ pub trait Catalog: Send + Sync {
         inputs: &[InputHash],
     ) -> Result<Vec<InputHash>, CatalogError>;
 
-    /// Stores vectors as little-endian f16; one that is there already stays.
+    /// Stores vectors as little-endian f16; one that is there already stays. Every living document with a chunk whose vector is
+    /// new gets a change record in the same transaction, so that the indexes learn of it.
     async fn put_vectors(
         &self,
         system: SystemScope,

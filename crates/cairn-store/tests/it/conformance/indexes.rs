@@ -303,6 +303,40 @@ pub(crate) async fn touched_documents_appear_among_the_changes(bench: Bench<'_>)
     );
 }
 
+pub(crate) async fn whoever_shares_a_text_hears_of_its_vector(bench: Bench<'_>) {
+    let (tenant, mini) = (bench.system(), space("mini"));
+    let a = bench.publish(version("/a", &["x", "y"])).await.document;
+    let b = bench.publish(version("/b", &["z", "x"])).await.document;
+    let c = bench.publish(version("/c", &["x"])).await.document;
+    bench.publish(version("/c", &["z"])).await;
+    let d = bench.publish(version("/d", &["x"])).await.document;
+    let head = bench
+        .catalog
+        .delete_documents(&bench.owner(), &[d])
+        .await
+        .unwrap();
+    let fill = |texts: &[&str]| -> Vec<_> {
+        let inputs = texts.iter().map(|text| InputHash::of(text.as_bytes()));
+        inputs.map(|input| (input, vector(1))).collect()
+    };
+    let touched = async |after| {
+        let changes = bench.catalog.changes_after(tenant, after, 99).await;
+        let changes = changes.unwrap();
+        let ids: std::collections::BTreeSet<_> =
+            changes.iter().map(|change| change.document).collect();
+        assert_eq!(ids.len(), changes.len(), "each once");
+        ids
+    };
+    // Those that have it now: neither an ended version's document nor a deleted one.
+    let put = |vectors| bench.catalog.put_vectors(tenant, &mini, vectors);
+    put(fill(&["x", "y"])).await.unwrap();
+    assert_eq!(touched(head).await, [a, b].into());
+    // A vector that was there is no news.
+    put(fill(&["x", "z"])).await.unwrap();
+    let after = Seq(head.0 + 2);
+    assert_eq!(touched(after).await, [b, c].into());
+}
+
 pub(crate) async fn known_items_are_those_below_the_prefix(bench: Bench<'_>) {
     let tenant = bench.system();
     for key in ["/d/a", "/d/b/c", "/d", "/da", "/d.b", "/e", "x"] {

@@ -1,0 +1,106 @@
+//! Jobs of uploads: labels that stay, readers that were taken away meanwhile.
+
+use cairn_testkit::access;
+use cairn_types::{AccessList, Outcome};
+
+use crate::Test;
+use crate::world::{World, run, tags};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("uploads::tags_stay_where_none_are_given", tags_stay),
+    (
+        "uploads::a_queued_upload_does_not_undo_a_revocation",
+        revocation_holds,
+    ),
+    (
+        "uploads::a_document_is_narrowed_before_it_comes_back",
+        narrowed_first,
+    ),
+];
+
+fn tags_stay() {
+    run(async {
+        let world = World::new().await;
+        assert_eq!(
+            world.upload_done("a.md", "one", &["t"], None).await,
+            Outcome::Added
+        );
+        let id = world.document("a.md").await.id;
+        let set = Some(tags(&["set later"]));
+        world
+            .catalog
+            .set_metadata(&world.owner(), id, set, None)
+            .await
+            .unwrap();
+        assert_eq!(
+            world.upload_done("a.md", "one", &[], None).await,
+            Outcome::Unchanged
+        );
+        assert_eq!(world.document("a.md").await.tags, tags(&["set later"]));
+        assert_eq!(
+            world.upload_done("a.md", "two", &[], None).await,
+            Outcome::Updated
+        );
+        assert_eq!(world.document("a.md").await.tags, tags(&["set later"]));
+        assert_eq!(
+            world.upload_done("a.md", "two", &["new"], None).await,
+            Outcome::Updated
+        );
+        assert_eq!(world.document("a.md").await.tags, tags(&["new"]));
+    });
+}
+
+fn revocation_holds() {
+    run(async {
+        let world = World::new().await;
+        world.upload_done("a.md", "one", &[], None).await;
+        assert_eq!(world.document("a.md").await.access, AccessList::everyone());
+        world.upload("a.md", "two", &[], None).await;
+        let id = world.document("a.md").await.id;
+        let only = Some(access(&["user:anna"]));
+        world
+            .catalog
+            .set_metadata(&world.owner(), id, None, only)
+            .await
+            .unwrap();
+        world
+            .work(&tokio_util::sync::CancellationToken::new())
+            .await
+            .unwrap();
+        let document = world.document("a.md").await;
+        assert_eq!(document.version.0, 2);
+        assert_eq!(document.access, access(&["user:anna"]));
+    });
+}
+
+fn narrowed_first() {
+    run(async {
+        let world = World::new().await;
+        world.upload_done("a.md", "one", &[], None).await;
+        let id = world.document("a.md").await.id;
+        world
+            .catalog
+            .delete_documents(&world.owner(), &[id])
+            .await
+            .unwrap();
+        world.sql(
+            "CREATE TRIGGER refuse BEFORE UPDATE OF acl_id ON documents
+             WHEN new.acl_id <> old.acl_id BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        );
+        world
+            .upload("a.md", "one", &[], Some(access(&["user:anna"])))
+            .await;
+        let cancel = tokio_util::sync::CancellationToken::new();
+        world.work(&cancel).await.unwrap_err();
+        assert!(world.document("a.md").await.deleted_at.is_some());
+        world.sql("DROP TRIGGER refuse");
+        world
+            .upload_done("a.md", "one", &[], Some(access(&["user:anna"])))
+            .await;
+        let document = world.document("a.md").await;
+        assert_eq!(
+            (document.deleted_at, document.access),
+            (None, access(&["user:anna"]))
+        );
+    });
+}
