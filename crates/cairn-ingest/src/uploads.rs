@@ -17,7 +17,8 @@ impl Pipeline {
     /// documents back that were deleted.
     ///
     /// # Errors
-    /// Where the catalog or the model fails (the job goes back to the queue), or `cancel` is cancelled.
+    /// Where the catalog or the model fails (the job goes back to the queue, unless not even that can be written: the caller
+    /// sets the state again), or `cancel` is cancelled (the attempt is not counted).
     pub async fn run_job(
         &self,
         scope: &Scope,
@@ -28,10 +29,13 @@ impl Pipeline {
         let result = self.run_items(scope, job, cancel, &mut emit).await;
         let (state, message) = match &result {
             Ok(_) => (JobState::Done, None),
-            Err(IngestError::Cancelled) => (
-                JobState::Queued,
-                Some("waits for the next start".to_owned()),
-            ),
+            Err(IngestError::Cancelled) => {
+                let message = Some("waits for the next start".to_owned());
+                self.catalog
+                    .return_job(self.system(), job.id, message)
+                    .await?;
+                return result;
+            }
             Err(error) if error.kind().is_retryable() => {
                 (JobState::Queued, Some(error.to_string()))
             }

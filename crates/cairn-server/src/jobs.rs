@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cairn_ingest::{IngestError, IngestEvent};
-use cairn_types::{ErrorKind, HasKind as _, Job, JobState, SystemPurpose, SystemScope};
+use cairn_types::ports::CatalogError;
+use cairn_types::{ErrorKind, HasKind as _, Job, JobId, JobState, SystemPurpose, SystemScope};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -83,6 +84,9 @@ impl App {
             Ok(Err(IngestError::Cancelled)) => return Ok(()),
             Ok(Err(error)) if error.kind().is_retryable() && attempts < MAX_ATTEMPTS => {
                 tracing::warn!(job.id = %id, %error, "job goes back to the queue");
+                // The run itself may have failed to say so (a full disk): a job that nobody works on must not stay `running`.
+                let message = Some(error.to_string());
+                self.settle(id, JobState::Queued, message, cancel).await;
                 return Err(error.kind());
             }
             Ok(Err(error)) => {
@@ -94,15 +98,28 @@ impl App {
                 "the job ended unexpectedly".to_owned()
             }
         };
-        let system = SystemScope::new(self.tenant(), SystemPurpose::Ingest);
-        let failed = self
-            .catalog()
-            .set_job_state(system, id, JobState::Failed, Some(give_up))
+        self.settle(id, JobState::Failed, Some(give_up), cancel)
             .await;
-        failed.map_err(|error| {
+        Ok(())
+    }
+
+    /// Writes the state of a job, again and again while the catalog cannot be written to. At a shutdown it is left to the next
+    /// start, which finds the job `running`.
+    async fn settle(
+        &self,
+        id: JobId,
+        state: JobState,
+        message: Option<String>,
+        cancel: &CancellationToken,
+    ) {
+        let system = SystemScope::new(self.tenant(), SystemPurpose::Ingest);
+        let write = || {
+            self.catalog()
+                .set_job_state(system, id, state, message.clone())
+        };
+        if let Err(error) = insist(FIRST_PAUSE, cancel, write).await {
             tracing::error!(job.id = %id, %error, "the state of a job was not written");
-            error.kind()
-        })
+        }
     }
 
     /// Embeds chunks that were published before there was a model.
@@ -119,6 +136,61 @@ impl App {
             }
             Ok(_) | Err(IngestError::Cancelled) => {}
             Err(error) => tracing::error!(%error, "vectors could not be filled in"),
+        }
+    }
+}
+
+/// Writes until it is written, the failure is one that lasts, or `cancel` is cancelled; the pauses between become longer.
+async fn insist<W>(
+    mut pause: Duration,
+    cancel: &CancellationToken,
+    mut write: impl FnMut() -> W,
+) -> Result<(), CatalogError>
+where
+    W: Future<Output = Result<(), CatalogError>>,
+{
+    loop {
+        match write().await {
+            Err(error) if error.kind().is_retryable() && !cancel.is_cancelled() => {
+                tracing::warn!(%error, "the state of a job is written again later");
+            }
+            settled => return settled,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cancel.cancelled() => {}
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_state_is_written_until_it_is_written() {
+        for (failures, is_lasting, is_cancelled, expected) in [
+            (0, false, false, (1, true)),
+            (3, false, false, (4, true)),
+            (3, true, false, (1, false)),
+            (3, false, true, (1, false)),
+        ] {
+            let cancel = CancellationToken::new();
+            if is_cancelled {
+                cancel.cancel();
+            }
+            let mut n_writes = 0;
+            let written = insist(Duration::ZERO, &cancel, || {
+                n_writes += 1;
+                std::future::ready(match (n_writes > failures, is_lasting) {
+                    (true, _) => Ok(()),
+                    (false, true) => Err(CatalogError::Conflict("taken".to_owned())),
+                    (false, false) => Err(CatalogError::Unavailable("the disk is full".to_owned())),
+                })
+            })
+            .await;
+            assert_eq!((n_writes, written.is_ok()), expected, "{failures} failures");
         }
     }
 }

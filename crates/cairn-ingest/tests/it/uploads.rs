@@ -1,12 +1,13 @@
 //! Jobs of uploads: labels that stay, readers that were taken away meanwhile.
 
 use cairn_testkit::access;
-use cairn_types::{AccessList, Outcome};
+use cairn_types::{AccessList, JobState, Outcome};
 
 use crate::Test;
 use crate::world::{World, run, tags};
 
 pub(crate) const TESTS: &[Test] = &[
+    ("uploads::a_shutdown_is_no_attempt", stops_are_no_attempts),
     ("uploads::tags_stay_where_none_are_given", tags_stay),
     (
         "uploads::a_queued_upload_does_not_undo_a_revocation",
@@ -70,6 +71,20 @@ fn revocation_holds() {
         let document = world.document("a.md").await;
         assert_eq!(document.version.0, 2);
         assert_eq!(document.access, access(&["user:anna"]));
+    });
+}
+
+fn stops_are_no_attempts() {
+    run(async {
+        let world = World::new().await;
+        world.upload("a.md", "one", &[], None).await;
+        let cancel = tokio_util::sync::CancellationToken::new();
+        cancel.cancel();
+        for _ in 0..6 {
+            world.work(&cancel).await.unwrap_err();
+            let job = &world.jobs().await[0];
+            assert_eq!((job.state, job.attempts), (JobState::Queued, 0));
+        }
     });
 }
 

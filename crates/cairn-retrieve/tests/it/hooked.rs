@@ -111,6 +111,15 @@ impl Catalog for HookedCatalog {
         self.inner.set_job_state(system, job, state, message).await
     }
 
+    async fn return_job(
+        &self,
+        system: SystemScope,
+        job: JobId,
+        message: Option<String>,
+    ) -> Result<(), CatalogError> {
+        self.inner.return_job(system, job, message).await
+    }
+
     async fn recover_jobs(&self, system: SystemScope) -> Result<u64, CatalogError> {
         self.inner.recover_jobs(system).await
     }

@@ -148,6 +148,24 @@ pub(super) fn set_state(
     Ok(())
 }
 
+pub(super) fn return_job(
+    db: &Db<'_>,
+    system: SystemScope,
+    job: JobId,
+    message: Option<&str>,
+) -> DbResult<()> {
+    let job_no = job_no(db, system.tenant, job)?;
+    db.conn
+        .prepare_cached(
+            "UPDATE jobs
+             SET attempts = attempts - (state = 'running' AND attempts > 0),
+                 state = 'queued', message = ?2, updated_at = ?3
+             WHERE job_no = ?1",
+        )?
+        .execute((job_no, message, db.now.0))?;
+    Ok(())
+}
+
 pub(super) fn claim(db: &Db<'_>, system: SystemScope) -> DbResult<Option<Job>> {
     let oldest: Option<(i64, i64)> = db
         .conn

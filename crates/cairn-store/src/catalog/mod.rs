@@ -123,6 +123,17 @@ impl Catalog for SqliteCatalog {
             .await
     }
 
+    async fn return_job(
+        &self,
+        system: SystemScope,
+        job: JobId,
+        message: Option<String>,
+    ) -> Result<(), CatalogError> {
+        self.threads
+            .write(move |db| jobs::return_job(db, system, job, message.as_deref()))
+            .await
+    }
+
     async fn recover_jobs(&self, system: SystemScope) -> Result<u64, CatalogError> {
         self.threads
             .write(move |db| jobs::recover(db, system))

@@ -305,6 +305,14 @@ pub trait Catalog: Send + Sync {
         message: Option<String>,
     ) -> Result<(), CatalogError>;
 
+    /// Puts a running job back as if it had not been begun: a process that shuts down in good order is no failed attempt.
+    async fn return_job(
+        &self,
+        system: SystemScope,
+        job: JobId,
+        message: Option<String>,
+    ) -> Result<(), CatalogError>;
+
     /// Jobs left `running` by a process that ended: uploads are queued again (failed after 5 attempts),
     /// files are marked interrupted. Called once at start, under the lock of the data directory.
     async fn recover_jobs(&self, system: SystemScope) -> Result<u64, CatalogError>;

@@ -247,6 +247,27 @@ pub(crate) async fn jobs_left_over_are_recovered(bench: Bench<'_>) {
     assert_eq!(bench.catalog.claim_job(tenant).await.unwrap(), None);
 }
 
+pub(crate) async fn a_returned_job_has_not_been_tried(bench: Bench<'_>) {
+    let tenant = bench.system();
+    let new = new_job(bench.one, JobKind::Upload, &["a"]);
+    let id = bench.catalog.accept(new).await.unwrap();
+    for _ in 0..9 {
+        let claimed = bench.catalog.claim_job(tenant).await.unwrap().unwrap();
+        assert_eq!((claimed.id, claimed.attempts), (id, 1));
+        // A second time changes nothing more.
+        for _ in 0..2 {
+            bench
+                .catalog
+                .return_job(tenant, id, Some("later".to_owned()))
+                .await
+                .unwrap();
+            let job = bench.catalog.job(&bench.owner(), id).await.unwrap();
+            assert_eq!((job.state, job.attempts), (JobState::Queued, 0));
+            assert_eq!(job.message.as_deref(), Some("later"));
+        }
+    }
+}
+
 pub(crate) async fn a_job_with_a_repeated_key_is_refused_whole(bench: Bench<'_>) {
     let refused = bench
         .catalog

@@ -67,6 +67,7 @@ suite! {
         items_are_replaced_by_key,
         jobs_are_seen_by_their_creator_and_the_owner,
         jobs_left_over_are_recovered,
+        a_returned_job_has_not_been_tried,
         a_job_with_a_repeated_key_is_refused_whole,
     }
     keys {
