@@ -133,7 +133,7 @@ fn what_is_no_model_is_explained() {
     check(&dir.path().join("nowhere"), "no such file or folder");
     check(
         &tiny,
-        "not in the catalogue (all-MiniLM-L6-v2) / give it a name",
+        "not in the catalogue (all-MiniLM-L6-v2) / the catalogue: cairn models list",
     );
     fs_err::write(dir.path().join("text.whl"), "hello").unwrap();
     check(
