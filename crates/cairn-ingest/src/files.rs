@@ -211,8 +211,8 @@ impl Pipeline {
                     recognise(&mut loaded.item, &mut known);
                     Ok(loaded)
                 }
-                Ok(Err(report)) => Err(Seen::Report(report)),
-                Err(error) => Err(Seen::Fatal(error)),
+                Ok(Err(report)) => Err(Box::new(Seen::Report(report))),
+                Err(error) => Err(Box::new(Seen::Fatal(error))),
             })
             .map(|loaded| {
                 let pipeline = self.clone();
@@ -221,7 +221,7 @@ impl Pipeline {
                         Ok(loaded) => blocking(move || pipeline.look_at(loaded, mode))
                             .await
                             .unwrap_or_else(Seen::Fatal),
-                        Err(seen) => seen,
+                        Err(seen) => *seen,
                     }
                 }
             })

@@ -98,12 +98,12 @@ pub(crate) fn is_below(item: &KnownItem, roots: &[PathBuf]) -> bool {
 
 /// Whether the disk says that nothing stands there.
 fn is_absent(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_err_and(|error| says_absent(&error))
+    fs_err::symlink_metadata(path).is_err_and(|error| says_absent(&error))
 }
 
 /// Whether the disk says that something stands there (which the walk passed over) or that nothing does.
 fn is_known_state(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).map_or_else(|error| says_absent(&error), |_| true)
+    fs_err::symlink_metadata(path).map_or_else(|error| says_absent(&error), |_| true)
 }
 
 /// A file where a folder was is as good an answer as none at all.
