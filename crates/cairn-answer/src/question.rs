@@ -47,6 +47,8 @@ pub(crate) struct Question {
     pub total: f32,
     /// What would answer it.
     pub kind: AnswerKind,
+    /// Indexes of the terms that name what is asked for (`salary` in `What is the salary of the master?`).
+    pub focus: Vec<usize>,
     /// Bytes of the question, for stemming in another language.
     text: String,
 }
@@ -87,10 +89,15 @@ impl Question {
             words.iter().for_each(&mut add);
         }
         let total = terms.iter().map(|term| term.weight).sum();
+        let focus = focus(&words, kind)
+            .iter()
+            .filter_map(|word| terms.iter().position(|term| term.surface == word.surface))
+            .collect();
         Self {
             terms,
             total,
             kind,
+            focus,
             text: text.to_owned(),
         }
     }
@@ -124,6 +131,31 @@ fn remark_start(text: &str) -> usize {
         (Some((at, _)), None) if text[..at].split_whitespace().count() >= 3 => at,
         _ => text.len(),
     }
+}
+
+/// The words that name what is asked for: the first run of content words after `what`, `which` or `how many`.
+/// Empty where the question word names it itself (`when`, `who`) or the language is another.
+fn focus(words: &[Word], kind: AnswerKind) -> &[Word] {
+    if matches!(
+        kind,
+        AnswerKind::Time | AnswerKind::Place | AnswerKind::Percent
+    ) {
+        return &[];
+    }
+    let asks = |i: &usize| match words[*i].surface.as_str() {
+        "what" | "which" | "whose" => true,
+        "many" | "much" => *i > 0 && words[*i - 1].surface == "how",
+        _ => false,
+    };
+    let Some(asking) = (0..words.len()).find(asks) else {
+        return &[];
+    };
+    let is_content = |word: &Word| !is_function_word(&word.surface);
+    let Some(first) = (asking + 1..words.len()).find(|i| is_content(&words[*i])) else {
+        return &[];
+    };
+    let n = words[first..].iter().take_while(|w| is_content(w)).count();
+    &words[first..first + n]
 }
 
 fn answer_kind(words: &[Word], text: &str) -> AnswerKind {
@@ -658,6 +690,31 @@ mod tests {
         for (text, expect) in cases {
             let question = Question::new(text, &TermWeights::default());
             assert_eq!(question.kind, expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_focus_names_what_is_asked_for() {
+        let cases: &[(&str, &[&str])] = &[
+            ("What is the salary of the master?", &["salary"]),
+            (
+                "How many sea gulls nest here?",
+                &["sea", "gulls", "nest", "here"],
+            ),
+            ("Which doctor works on the island?", &["doctor", "works"]),
+            ("When did it open?", &[]),
+            ("What year did it open?", &[]),
+            ("Wer ist das?", &[]),
+            ("What?", &[]),
+        ];
+        for (text, expect) in cases {
+            let question = Question::new(text, &TermWeights::default());
+            let focus: Vec<&str> = question
+                .focus
+                .iter()
+                .map(|i| question.terms[*i].surface.as_str())
+                .collect();
+            assert_eq!(focus, *expect, "{text}");
         }
     }
 

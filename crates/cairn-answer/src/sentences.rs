@@ -49,6 +49,10 @@ pub(crate) fn split_sentences(text: &str, lang: Option<&str>) -> Vec<Sentence> {
             push(text, range, SentenceKind::Row, block, &mut sentences);
             continue;
         }
+        if is_explained_code(body) {
+            push(text, range, SentenceKind::Prose, block, &mut sentences);
+            continue;
+        }
         let before = sentences.len();
         let mut start = range.start;
         for end in sentence_ends(body, lang) {
@@ -155,9 +159,40 @@ fn goes_on(before: &str, line: &str) -> bool {
         .is_some_and(char::is_lowercase);
     let is_wrapped = last_line.chars().count() >= 50;
     let is_text = |line: &str| !is_row(line) && !is_code(line) && !is_list_item(line);
+    if is_comment(before) && !before.trim_end().contains('\n') && is_setting(line) {
+        return true;
+    }
     is_text(last_line)
         && is_text(line)
         && (is_wrapped || (starts_lower && last_line.chars().count() >= 25))
+}
+
+/// A comment line of source code or of a configuration file.
+fn is_comment(line: &str) -> bool {
+    let line = line.trim_start();
+    ["# ", "#: ", "// ", "/// ", "-- ", "; "]
+        .iter()
+        .any(|mark| line.starts_with(mark))
+}
+
+/// `NAME = 0.40`, `name: 5,`: one name that gets a value.
+fn is_setting(line: &str) -> bool {
+    line.split_once(['=', ':']).is_some_and(|(name, value)| {
+        !value.trim().is_empty()
+            && !is_comment(line)
+            && (1..=4).contains(&name.split_whitespace().count())
+            && name
+                .chars()
+                .all(|c| c.is_alphanumeric() || " \t_-.\"'".contains(c))
+    })
+}
+
+/// A comment with the setting that it explains: neither says much without the other.
+fn is_explained_code(block: &str) -> bool {
+    let mut lines = block.trim_end().split('\n');
+    lines.next().is_some_and(is_comment)
+        && lines.next().is_some_and(is_setting)
+        && lines.next().is_none()
 }
 
 fn is_row(line: &str) -> bool {
@@ -178,7 +213,11 @@ fn is_list_item(line: &str) -> bool {
         return true;
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
-    (1..=3).contains(&digits) && line[digits..].starts_with(['.', ')'])
+    // A decimal fraction that begins a wrapped line (`2.6 knots`) is no item.
+    let mut rest = line[digits..].chars();
+    (1..=3).contains(&digits)
+        && matches!(rest.next(), Some('.' | ')'))
+        && rest.next().is_none_or(char::is_whitespace)
 }
 
 /// A short line without an end mark, such as a heading or the name of a field.
@@ -442,6 +481,26 @@ mod tests {
             "vi",
             "Ông đến TP. Hồ Chí Minh. Rồi đi.",
             &["Ông đến TP. Hồ Chí Minh.", "Rồi đi."],
+        );
+    }
+
+    #[test]
+    fn wrapped_numbers_are_no_items_and_comments_keep_their_setting() {
+        let line = "The speed of the vessel when she touched the quay at Tolm was";
+        check(
+            "en",
+            &format!("{line}\n2.6 knots.\n1. An item\n2) Another"),
+            &[&format!("{line}\n2.6 knots."), "1. An item", "2) Another"],
+        );
+        check(
+            "en",
+            "#: Residents pay less. They show a card.\nDISCOUNT = 0.40\n# Not a setting.\nreturn x\n// Days.\n\"days\": 3,",
+            &[
+                "#: Residents pay less. They show a card.\nDISCOUNT = 0.40",
+                "# Not a setting.",
+                "return x",
+                "// Days.\n\"days\": 3,",
+            ],
         );
     }
 

@@ -80,8 +80,10 @@ impl Analyser {
                 continue;
             }
             flush_pairs(&mut run, &mut words);
-            if piece.chars().any(char::is_alphanumeric) {
-                words.push(self.word(start, piece));
+            for (offset, part) in parts(piece) {
+                if part.chars().any(char::is_alphanumeric) {
+                    words.push(self.word(start + offset, part));
+                }
             }
         }
         flush_pairs(&mut run, &mut words);
@@ -110,6 +112,20 @@ impl Analyser {
             kind,
         }
     }
+}
+
+/// A piece as it is, or, where it is a name of source code (`booking.hold_minutes`), its words with their offsets.
+fn parts(piece: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_name = piece.contains('_');
+    let mut at = 0;
+    piece
+        .split(move |c| is_name && matches!(c, '_' | '.'))
+        .map(move |part| {
+            let start = at;
+            // Both marks are one byte long.
+            at += part.len() + 1;
+            (start, part)
+        })
 }
 
 fn flush_pairs(run: &mut Vec<(usize, &str)>, words: &mut Vec<Word>) {
@@ -322,6 +338,11 @@ mod tests {
             ("th", "ลูกบอล", &["ลูก", "กบ", "บอ", "อล"]),
             ("hi", "२४ यार्ड", &["24", "यार्ड"]),
             ("ar", "٢٤", &["24"]),
+            (
+                "en",
+                "booking.hold_minutes MAX_DAYS e.g. a.b",
+                &["book", "hold", "minut", "max", "day", "e.g", "a.b"],
+            ),
             ("xx", "", &[]),
         ];
         for (lang, text, expect) in cases {
@@ -334,6 +355,7 @@ mod tests {
         for text in [
             "Ünder the 北京 sky, 5½ ม.ค. ok",
             "İstanbul\u{0}🦀 e\u{301}t",
+            "_a__b.ç_ x._y",
         ] {
             for word in Analyser::new(None).words(text) {
                 assert_eq!(fold(&text[word.start..word.end]), word.surface);

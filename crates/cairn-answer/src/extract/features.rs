@@ -4,7 +4,9 @@
 //! plus one short embedding for each candidate sentence that is looked at closely.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use super::layout::{introduced, is_header, measure_row};
 use crate::evidence::RankedPassage;
 use crate::question::{AnswerKind, Question};
 use crate::sentences::{Sentence, SentenceKind, split_sentences};
@@ -30,9 +32,10 @@ pub const FEATURE_NAMES: [&str; N_FEATURES] = [
     "is_row",
     "first",
     "coverage_rank",
+    "row_key",
 ];
 /// Number of features.
-pub const N_FEATURES: usize = 18;
+pub const N_FEATURES: usize = 19;
 
 /// Indexes of the features.
 pub(crate) mod at {
@@ -72,6 +75,9 @@ pub(crate) mod at {
     pub(crate) const FIRST: usize = 16;
     /// Coverage over the best sentence's.
     pub(crate) const COVERAGE_RANK: usize = 17;
+    /// Of a table row under a header: share of the question's weight that neither header nor title has and that is
+    /// in the row, so which row is asked for.
+    pub(crate) const ROW_KEY: usize = 18;
 }
 
 /// A sentence that may be quoted.
@@ -91,7 +97,13 @@ pub(crate) struct Candidate {
     /// the order of the question's terms.
     pub context_hits: Vec<f32>,
     /// The best guess of the answer itself: byte range in the passage's text.
-    pub guess: Option<std::ops::Range<usize>>,
+    pub guess: Option<Range<usize>>,
+    /// Indexes of the sentences of its passage that answer it, where it is a question of the document's own.
+    pub introduces: Range<usize>,
+    /// Number of words.
+    pub n_words: usize,
+    /// How much of each question word is in the sentence itself.
+    pub own_hits: Vec<f32>,
 }
 
 /// Sentences of the passages with every feature that needs no model.
@@ -155,6 +167,12 @@ pub(crate) fn candidates(question: &Question, passages: &[RankedPassage]) -> Vec
             features[at::PASSAGE_DENSE] = ranked.dense.unwrap_or(0.0);
             features[at::PASSAGE_RANK] = 1.0 / (rank as f32 + 1.0);
             features[at::FIRST] = f32::from(u8::from(idx == 0));
+            if is_header(idx, &sentences, text) {
+                features[at::IS_LABEL] = 1.0;
+            } else if let Some(header) = header.filter(|header| *header < idx) {
+                let header = hits(keys, &words[header]).0;
+                measure_row(question, [&own, &header, &head_hits], &mut features);
+            }
             let mut sorted: Vec<String> = words[idx].iter().map(|word| word.key.clone()).collect();
             sorted.sort_unstable();
             sorted.dedup();
@@ -166,6 +184,9 @@ pub(crate) fn candidates(question: &Question, passages: &[RankedPassage]) -> Vec
                 keys: sorted,
                 context_hits: before.iter().zip(&own).map(|(a, b)| a.max(*b)).collect(),
                 guess,
+                introduces: introduced(idx, &sentences, text),
+                n_words: words[idx].len(),
+                own_hits: own,
             });
         }
     }
@@ -204,6 +225,9 @@ fn likeness(key: &str, word: &str, kind: WordKind) -> f32 {
     if key == word {
         return 1.0;
     }
+    if kind == WordKind::Number && ordinal(key) == Some(word) {
+        return 0.6;
+    }
     if matches!(kind, WordKind::Number | WordKind::Pair) {
         return 0.0;
     }
@@ -220,6 +244,19 @@ fn likeness(key: &str, word: &str, kind: WordKind) -> f32 {
     }
 }
 
+/// The number that an English ordinal stands for: tables write `4` for the fourth quarter.
+fn ordinal(key: &str) -> Option<&'static str> {
+    const ORDINALS: [&str; 12] = [
+        "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+        "tenth", "eleventh", "twelfth",
+    ];
+    const NUMBERS: [&str; 12] = [
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12",
+    ];
+    let place = ORDINALS.iter().position(|word| *word == key)?;
+    Some(NUMBERS[place])
+}
+
 /// Fills in the features of the sentence itself; returns the place of the likeliest answer.
 fn measure(
     question: &Question,
@@ -229,7 +266,7 @@ fn measure(
     text: &str,
     sentence: &Sentence,
     features: &mut [f32; N_FEATURES],
-) -> Option<std::ops::Range<usize>> {
+) -> Option<Range<usize>> {
     let (amounts, places) = hits(keys, words);
     let total = question.total.max(f32::MIN_POSITIVE);
     let weighted = |amounts: &[f32]| -> f32 {
@@ -559,6 +596,8 @@ mod tests {
         assert!((likeness("run", "run", WordKind::Plain) - 1.0).abs() < f32::EPSILON);
         assert!((likeness("football", "footballer", WordKind::Plain) - 0.6).abs() < f32::EPSILON);
         assert!(likeness("1999", "1998", WordKind::Number) < f32::EPSILON);
+        assert!((likeness("fourth", "4", WordKind::Number) - 0.6).abs() < f32::EPSILON);
+        assert!(likeness("fourth", "5", WordKind::Number) < f32::EPSILON);
         assert!(likeness("cat", "catastrophe", WordKind::Plain) < f32::EPSILON);
     }
 

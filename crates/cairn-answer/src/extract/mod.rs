@@ -2,11 +2,13 @@
 //!
 //! Sentences are cut, measured ([`features`]), ranked by a linear model whose weights were fitted once
 //! ([`model`]), and chosen one after the other, leaving out what repeats (maximal marginal relevance,
-//! Carbonell and Goldstein, SIGIR 1998, with word overlap as the likeness). Chosen neighbours become one quote.
+//! Carbonell and Goldstein, SIGIR 1998, with word overlap as the likeness) and gaining by question words that no
+//! chosen one has. Chosen neighbours become one quote.
 //! Cost: linear in the passages' text, plus one embedding call over at most `max_embedded` short texts.
 
 pub(crate) mod features;
 mod guess;
+mod layout;
 mod model;
 
 use std::ops::Range;
@@ -139,16 +141,14 @@ pub fn answer_extractively(
         .into_iter()
         .map(|candidate| (ranking.score(&candidate.features), candidate))
         .collect();
-    scored.sort_by(|(a, x), (b, y)| {
-        b.total_cmp(a)
-            .then(x.passage.cmp(&y.passage))
-            .then(x.idx.cmp(&y.idx))
-    });
+    sort(&mut scored);
     let evidence =
         crate::abstain::Evidence::gather(&asked, passages, &scored, embedder.is_some(), lang);
+    pass_on(&mut scored);
+    sort(&mut scored);
     let contradiction = find_conflict(&asked, passages, &scored);
     let rival = contradiction.as_ref().map(|(_, rival, _)| *rival);
-    let chosen = choose(&scored, passages, rival, options);
+    let chosen = choose(&scored, passages, rival, &asked, options);
     let groups = group(&scored, &chosen);
     let quotes = quotes(&scored, &groups, passages, options);
     let quote_of = |i: usize| {
@@ -183,6 +183,47 @@ pub fn answer_extractively(
         trace,
     })
 }
+
+fn sort(scored: &mut [(f32, Candidate)]) {
+    scored.sort_by(|(a, x), (b, y)| {
+        b.total_cmp(a)
+            .then(x.passage.cmp(&y.passage))
+            .then(x.idx.cmp(&y.idx))
+    });
+}
+
+/// A question of the document's own that is like the one asked is no answer: the best sentence below it gets its
+/// score, and a short first one (`No.`) too, without which the others say the opposite.
+fn pass_on(scored: &mut [(f32, Candidate)]) {
+    for i in 0..scored.len() {
+        let (score, asking) = &scored[i];
+        let (score, passage, below) = (*score, asking.passage, asking.introduces.clone());
+        if below.is_empty() {
+            continue;
+        }
+        let is_below = |c: &Candidate| c.passage == passage && below.contains(&c.idx);
+        let is_short = |c: &Candidate| c.idx == below.start && c.n_words <= MAX_WORDS_OF_YES;
+        // Best first: `scored` is sorted up to the scores that were passed on already.
+        let best = scored
+            .iter()
+            .position(|(_, c)| is_below(c) && !is_short(c))
+            .or_else(|| scored.iter().position(|(_, c)| is_below(c)));
+        let Some(best) = best else { continue };
+        scored[best].0 = scored[best].0.max(score);
+        let raised = scored[best].0;
+        for (other, c) in scored.iter_mut() {
+            if is_below(c) && is_short(c) {
+                *other = other.max(raised);
+            }
+        }
+        scored[i].0 -= QUESTION_PENALTY;
+    }
+}
+
+/// A first sentence of at most so many words says yes or no and little else.
+const MAX_WORDS_OF_YES: usize = 3;
+/// Takes a question of the document's own below what answers it. A guess: larger than what separates sentences.
+const QUESTION_PENALTY: f32 = 6.0;
 
 /// Fills in the cosines of the candidates, alone and with the sentence before them.
 fn embed(
@@ -228,31 +269,67 @@ fn choose(
     scored: &[(f32, Candidate)],
     passages: &[RankedPassage],
     rival: Option<usize>,
+    question: &Question,
     options: &ExtractiveOptions,
 ) -> Vec<usize> {
     let mut chosen: Vec<usize> = Vec::new();
-    let order = (0..scored.len().min(1))
-        .chain(rival)
-        .chain((1..scored.len()).filter(|i| Some(*i) != rival));
-    for i in order {
-        if chosen.len() >= options.max_sentences.max(1) {
-            break;
-        }
-        let candidate = &scored[i].1;
-        let is_label = candidate.sentence.kind == SentenceKind::Label;
-        if is_label && scored.len() > options.max_sentences && Some(i) != rival {
-            continue;
-        }
-        let repeats = || {
-            chosen
+    let is_label = |i: &usize| {
+        let candidate = &scored[*i].1;
+        candidate.sentence.kind == SentenceKind::Label || candidate.features[at::IS_LABEL] > 0.0
+    };
+    let few = scored.len() <= options.max_sentences;
+    let mut left: Vec<usize> = (0..scored.len()).filter(|i| few || !is_label(i)).collect();
+    chosen.extend(left.first().copied().filter(|first| Some(*first) != rival));
+    chosen.extend(rival);
+    chosen.truncate(options.max_sentences.max(1));
+    left.retain(|i| !chosen.contains(i));
+    while chosen.len() < options.max_sentences.max(1) {
+        left.retain(|i| {
+            let candidate = &scored[*i].1;
+            !chosen
                 .iter()
                 .any(|j| is_repeat(candidate, &scored[*j].1, passages))
+        });
+        // Equal values: the earlier, which is the better.
+        let value =
+            |i: &usize| scored[*i].0 + NEW_WORDS * news(&scored[*i].1, scored, &chosen, question);
+        let Some(best) = left
+            .iter()
+            .copied()
+            .rev()
+            .max_by(|a, b| value(a).total_cmp(&value(b)))
+        else {
+            break;
         };
-        if Some(i) == rival || !repeats() {
-            chosen.push(i);
-        }
+        chosen.push(best);
     }
     chosen
+}
+
+/// What a sentence's share of question words that no chosen one has weighs against its score.
+const NEW_WORDS: f32 = 3.0;
+
+/// Share of the question's weight that a sentence has and the chosen ones have not.
+fn news(
+    candidate: &Candidate,
+    scored: &[(f32, Candidate)],
+    chosen: &[usize],
+    question: &Question,
+) -> f32 {
+    let new = |i: usize| {
+        let had = chosen
+            .iter()
+            .map(|j| scored[*j].1.own_hits[i])
+            .fold(0.0, f32::max);
+        (candidate.own_hits[i] - had).max(0.0)
+    };
+    let sum: f32 = question
+        .terms
+        .iter()
+        .enumerate()
+        .map(|(i, term)| term.weight * new(i))
+        .sum();
+    sum / question.total.max(f32::MIN_POSITIVE)
 }
 
 /// Whether two sentences are the same text of one document (chunks overlap) or nearly the same words.
@@ -413,6 +490,42 @@ mod tests {
                 .short_answer
                 .as_deref(),
             Some("John Smith")
+        );
+    }
+
+    #[test]
+    fn the_row_that_is_asked_for_is_quoted_and_no_header() {
+        let text = "Passengers\n\nRoute | 2023 | 2025 | Change 2025\nR3 Tolm | 66,010 | 61,400 | -5 %\n\
+            R4 Vessay | 79,330 | 97,560 | +10 %\nAll routes | 683,910 | 732,010 | +4 %\n\nIt was a good year.";
+        let found = ask(
+            "How many passengers did route R4 carry in 2025?",
+            &[passage(1, "report.txt", 0, text)],
+        );
+        assert!(found.quotes[0].text.starts_with("R4 Vessay"), "{found:?}");
+        assert!(found.quotes.iter().all(|q| !q.text.contains("Change")));
+    }
+
+    #[test]
+    fn an_own_question_gives_way_to_its_answer() {
+        let text = "May I smoke?\n\nOnly on deck.\n\nCan I stay in my car?\n\nNo. The deck is closed at sea.\n\n\
+            Is there food?\n\nYes, in the saloon.";
+        let found = ask("Can I stay in the car?", &[passage(1, "faq.txt", 0, text)]);
+        assert_eq!(found.quotes[0].text, "No. The deck is closed at sea.");
+    }
+
+    #[test]
+    fn later_quotes_bring_what_the_first_lacks() {
+        let text = "The Guillemot touched the quay at Tolm on Monday while the wind was strong. \
+            The quay at Tolm was damaged by the touch on Monday.\n\nThe master of the day was Marta Lindqvist.";
+        let found = ask(
+            "Who was the master when the Guillemot touched the quay at Tolm?",
+            &[passage(1, "report.txt", 0, text)],
+        );
+        assert!(
+            found
+                .quotes
+                .iter()
+                .any(|q| q.text.contains("Marta Lindqvist"))
         );
     }
 
