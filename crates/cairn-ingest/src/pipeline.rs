@@ -423,7 +423,8 @@ fn failed(item: &Item, error: &ExtractError) -> DocumentReport {
         .hint()
         .map(|hint| format!("; {hint}"))
         .unwrap_or_default();
-    let is_foreign = matches!(error, ExtractError::Unsupported { .. });
+    // A PDF is a document that Cairn reads: where the library for it is missing, that is a failure to be told.
+    let is_foreign = matches!(error, ExtractError::Unsupported { media_type, .. } if media_type != "application/pdf");
     DocumentReport {
         path: item.key.clone(),
         outcome: if is_foreign {

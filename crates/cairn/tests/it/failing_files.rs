@@ -109,8 +109,8 @@ async fn an_encrypted_pdf_says_so() {
 async fn without_pdfium_a_pdf_fails_with_a_way_out() {
     let cairn = Cairn::new().set("CAIRN_EXTRACT__PDFIUM", "/no/such/libpdfium.so");
     write(&cairn.files(), "a.pdf", encrypted_pdf());
-    let lines = cairn.run(&["ingest", ".", "--json"]).await.ok().lines();
-    assert_eq!(lines[0]["outcome"], "skipped");
+    let lines = cairn.run(&["ingest", ".", "--json"]).await.code(1).lines();
+    assert_eq!(lines[0]["outcome"], "failed");
     let reason = lines[0]["reason"].as_str().unwrap().to_lowercase();
     assert!(
         reason.contains("pdfium") && reason.contains("`extract.pdfium`"),
