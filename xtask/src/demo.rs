@@ -66,7 +66,7 @@ fn farewell(binary: &Path, data: &Path, pdfium: &Path) {
     };
     let (binary, data) = (short(binary), short(data));
     println!(
-        "\nThe data directory is {data}. Ask more, or start the server (a page to read its API is at /api/v1):\n\n  \
+        "\nThe data directory is {data}. Ask more, or start the server (a page to read its API is at /docs):\n\n  \
          {binary} --data-dir {data} ask \"Do dogs need a muzzle?\"\n  \
          {binary} --data-dir {data} serve\n\n\
          To ingest PDF files of your own, tell Cairn where PDFium is:\n\n  \
