@@ -7,8 +7,8 @@ use std::io::{Cursor, Read};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use crate::context::Context;
 use crate::error::ExtractError;
-use crate::options::ExtractOptions;
 
 /// Below this an expanded member cannot hurt, whatever its ratio.
 const RATIO_FLOOR: u64 = 1 << 20;
@@ -16,22 +16,17 @@ const RATIO_FLOOR: u64 = 1 << 20;
 /// An opened archive that keeps count of what it has expanded.
 pub(crate) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    options: &'a ExtractOptions,
-    n_expanded: u64,
+    cx: &'a Context<'a>,
 }
 
 impl<'a> Archive<'a> {
-    pub(crate) fn open(bytes: &'a [u8], options: &'a ExtractOptions) -> Result<Self, ExtractError> {
+    pub(crate) fn open(bytes: &'a [u8], cx: &'a Context<'a>) -> Result<Self, ExtractError> {
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| from_zip(&error))?;
-        if zip.len() > options.max_zip_entries {
-            let limit = options.max_zip_entries as u64;
+        if zip.len() > cx.options.max_zip_entries {
+            let limit = cx.options.max_zip_entries as u64;
             return Err(ExtractError::too_large("number of archive members", limit));
         }
-        Ok(Self {
-            zip,
-            options,
-            n_expanded: 0,
-        })
+        Ok(Self { zip, cx })
     }
 
     /// Names of all members.
@@ -60,8 +55,7 @@ impl<'a> Archive<'a> {
             Err(error) => return Err(from_zip(&error)),
         };
         let n_packed = member.compressed_size().max(1);
-        let max_ratio = self.options.max_zip_ratio;
-        let max_total = self.options.max_expanded_bytes;
+        let max_ratio = self.cx.options.max_zip_ratio;
         let mut n_member = 0;
         let mut buffer = [0; 32 << 10];
         loop {
@@ -77,13 +71,7 @@ impl<'a> Archive<'a> {
                 }
             };
             n_member += n as u64;
-            self.n_expanded += n as u64;
-            if self.n_expanded > max_total {
-                return Err(ExtractError::too_large(
-                    "expanded archive in bytes",
-                    max_total,
-                ));
-            }
+            self.cx.count_expanded(n as u64)?;
             if n_member > RATIO_FLOOR && n_member / n_packed > max_ratio {
                 return Err(ExtractError::too_large(
                     "expansion ratio of an archive member",
@@ -110,6 +98,9 @@ pub(crate) mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::context::Origin;
+    use crate::options::ExtractOptions;
+    use crate::tools::NoTools;
 
     /// An archive with these members.
     pub(crate) fn zip_of(members: &[(&str, &[u8])]) -> Vec<u8> {
@@ -128,7 +119,8 @@ pub(crate) mod tests {
         let zeros = vec![0; 8 << 20];
         let bomb = zip_of(&[("a", &zeros), ("b", b"fine"), ("c", b"x")]);
         let options = ExtractOptions::default();
-        let mut archive = Archive::open(&bomb, &options).unwrap();
+        let cx = Context::new(&options, Origin::File, &NoTools);
+        let mut archive = Archive::open(&bomb, &cx).unwrap();
         assert_eq!(archive.read("b").unwrap().as_deref(), Some(&b"fine"[..]));
         assert_eq!(archive.read("none").unwrap(), None);
         let error = archive.read("a").unwrap_err();
@@ -139,12 +131,15 @@ pub(crate) mod tests {
             max_zip_ratio: u64::MAX,
             ..ExtractOptions::default()
         };
-        assert!(Archive::open(&bomb, &small).unwrap().check("a").is_err());
+        let cx = Context::new(&small, Origin::File, &NoTools);
+        assert!(Archive::open(&bomb, &cx).unwrap().check("a").is_err());
         let few = ExtractOptions {
             max_zip_entries: 2,
             ..ExtractOptions::default()
         };
-        assert!(Archive::open(&bomb, &few).is_err());
-        assert!(Archive::open(b"PK\x03\x04 no archive", &options).is_err());
+        let cx = Context::new(&few, Origin::File, &NoTools);
+        assert!(Archive::open(&bomb, &cx).is_err());
+        let cx = Context::new(&options, Origin::File, &NoTools);
+        assert!(Archive::open(b"PK\x03\x04 no archive", &cx).is_err());
     }
 }

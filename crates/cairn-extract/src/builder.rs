@@ -3,7 +3,12 @@
 //! Characters are counted without white space and control characters, so that markup, wrapping and
 //! trimming do not look like losses.
 
-use cairn_types::{Element, ElementKind, Extracted, ParseReport, ParseWarning};
+use cairn_types::{Element, ElementKind, Extracted, ParseReport, ParseWarning, WarningCode};
+
+use crate::error::ExtractError;
+
+/// Warnings of one document; more are counted in a last one.
+const MAX_WARNINGS: usize = 200;
 
 /// Grows into an [`Extracted`].
 #[derive(Debug, Default)]
@@ -13,6 +18,7 @@ pub(crate) struct Builder {
     elements: Vec<Element>,
     max_elements: usize,
     n_over: usize,
+    n_warnings_over: usize,
 }
 
 /// Characters that carry text: neither white space nor control characters.
@@ -49,6 +55,7 @@ impl Builder {
         }
         self.report.chars_seen += n_chars;
         if self.elements.len() >= self.max_elements {
+            self.report.chars_failed += n_chars;
             self.n_over += 1;
             return;
         }
@@ -66,16 +73,62 @@ impl Builder {
         self.push(element);
     }
 
-    /// Counts text that the document holds and the elements do not.
-    pub(crate) fn dropped(&mut self, n_chars: u64) {
+    /// Counts text that is left out on purpose: repeated headers, navigation, hidden runs.
+    pub(crate) fn left_out(&mut self, n_chars: u64) {
         self.report.chars_seen += n_chars;
     }
 
-    pub(crate) fn warn(&mut self, page: Option<u32>, reason: impl Into<String>) {
+    /// Counts text that could not be read.
+    pub(crate) fn failed(&mut self, n_chars: u64) {
+        self.report.chars_seen += n_chars;
+        self.report.chars_failed += n_chars;
+    }
+
+    pub(crate) fn warn(&mut self, code: WarningCode, page: Option<u32>, reason: impl Into<String>) {
+        // A document with as many faults as lines needs no line for each.
+        if self.report.warnings.len() >= MAX_WARNINGS {
+            self.n_warnings_over += 1;
+            return;
+        }
         self.report.warnings.push(ParseWarning {
+            code,
             page,
+            part: None,
             reason: reason.into(),
         });
+    }
+
+    /// Takes over what was read of the part `name`: a heading with its name, then its elements one level deeper.
+    pub(crate) fn push_part(&mut self, name: &str, level: u8, part: Extracted) {
+        let mut heading = Element::new(ElementKind::Heading, name);
+        heading.level = level.clamp(1, 9);
+        self.push_counted(heading, 0);
+        for mut element in part.elements {
+            if element.kind == ElementKind::Heading {
+                element.level = element.level.saturating_add(level).min(9);
+            }
+            if self.elements.len() >= self.max_elements {
+                self.n_over += 1;
+            } else {
+                self.elements.push(element);
+            }
+        }
+        self.report.add_part(name, part.report);
+    }
+
+    /// Counts the part `name` as not read, and says why.
+    pub(crate) fn failed_part(&mut self, name: &str, error: &ExtractError) {
+        self.report.parts += 1;
+        self.report.parts_failed += 1;
+        let code = match error {
+            ExtractError::Unsupported { .. } => WarningCode::Unsupported,
+            ExtractError::TooLarge { .. } => WarningCode::Limit,
+            _ => WarningCode::Unreadable,
+        };
+        self.warn(code, None, error.to_string());
+        if let Some(last) = self.report.warnings.last_mut() {
+            last.part.get_or_insert_with(|| name.to_owned());
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -91,11 +144,22 @@ impl Builder {
     pub(crate) fn finish(mut self, media_type: &str) -> Extracted {
         if self.n_over > 0 {
             let (max, over) = (self.max_elements, self.n_over);
-            self.warn(
-                None,
-                format!("only the first {max} elements were kept, {over} more were left out"),
-            );
+            self.report.warnings.push(ParseWarning {
+                code: WarningCode::Limit,
+                reason: format!(
+                    "only the first {max} elements were kept, {over} more were left out"
+                ),
+                ..ParseWarning::default()
+            });
         }
+        if self.n_warnings_over > 0 {
+            self.report.warnings.push(ParseWarning {
+                code: WarningCode::Other,
+                reason: format!("{} more warnings are not shown", self.n_warnings_over),
+                ..ParseWarning::default()
+            });
+        }
+        self.report.elements = u32::try_from(self.elements.len()).unwrap_or(u32::MAX);
         let title = self
             .title
             .map(|title| crate::text::collapse(&title))
@@ -126,7 +190,7 @@ mod tests {
         builder.heading(1, "  A b ");
         builder.paragraph("   ");
         builder.paragraph("over");
-        builder.dropped(3);
+        builder.left_out(3);
         let extracted = builder.finish("text/plain");
         assert_eq!(extracted.elements.len(), 1);
         assert_eq!(extracted.title.as_deref(), Some("A b"));

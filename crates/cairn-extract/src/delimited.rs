@@ -4,6 +4,7 @@ use crate::builder::Builder;
 use crate::detect::MediaType;
 use crate::table::{Table, push_table};
 use crate::text::decode;
+use cairn_types::WarningCode;
 
 /// Bytes from the start that the choice of delimiter looks at.
 const SNIFF_BYTES: usize = 64 << 10;
@@ -32,7 +33,11 @@ pub(crate) fn read(media_type: MediaType, bytes: &[u8], builder: &mut Builder) {
     let (rows, n_bad) = rows(text, delimiter);
     table.rows = rows;
     if n_bad > 0 {
-        builder.warn(None, format!("{n_bad} rows could not be read"));
+        builder.warn(
+            WarningCode::Unreadable,
+            None,
+            format!("{n_bad} rows could not be read"),
+        );
     }
     table.guess_header();
     push_table(builder, &table);

@@ -37,6 +37,52 @@ pub enum MediaType {
     Xlsx,
     /// Excel 97–2003.
     Xls,
+    /// Excel, binary.
+    Xlsb,
+    /// PowerPoint (OOXML), with or without macros.
+    Pptx,
+    /// OpenDocument text.
+    Odt,
+    /// OpenDocument spreadsheet.
+    Ods,
+    /// OpenDocument presentation.
+    Odp,
+    /// EPUB book.
+    Epub,
+    /// Rich Text Format.
+    Rtf,
+    /// Word 97–2003.
+    Doc,
+    /// PowerPoint 97–2003.
+    Ppt,
+    /// E-mail message (RFC 5322).
+    Eml,
+    /// Outlook message.
+    Msg,
+    /// XML of no kind that is known better.
+    Xml,
+    /// ZIP archive of documents.
+    Zip,
+    /// TAR archive of documents.
+    Tar,
+    /// One compressed file (often a TAR).
+    Gzip,
+    /// Picture, by its media type.
+    Image(&'static str),
+    /// Sound, by its media type.
+    Audio(&'static str),
+    /// Film, by its media type.
+    Video(&'static str),
+    /// `WebVTT` subtitles.
+    Vtt,
+    /// `SubRip` subtitles.
+    Srt,
+    /// Jupyter notebook.
+    Notebook,
+    /// `AsciiDoc`.
+    AsciiDoc,
+    /// reStructuredText.
+    Rst,
     /// An encrypted Office document.
     EncryptedOffice,
     /// Known by its media type, and not supported.
@@ -60,8 +106,33 @@ impl MediaType {
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
             Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             Self::Xls => "application/vnd.ms-excel",
+            Self::Xlsb => "application/vnd.ms-excel.sheet.binary.macroEnabled.12",
+            Self::Pptx => {
+                "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+            }
+            Self::Odt => "application/vnd.oasis.opendocument.text",
+            Self::Ods => "application/vnd.oasis.opendocument.spreadsheet",
+            Self::Odp => "application/vnd.oasis.opendocument.presentation",
+            Self::Epub => "application/epub+zip",
+            Self::Rtf => "application/rtf",
+            Self::Doc => "application/msword",
+            Self::Ppt => "application/vnd.ms-powerpoint",
+            Self::Eml => "message/rfc822",
+            Self::Msg => "application/vnd.ms-outlook",
+            Self::Xml => "application/xml",
+            Self::Zip => "application/zip",
+            Self::Tar => "application/x-tar",
+            Self::Gzip => "application/gzip",
+            Self::Vtt => "text/vtt",
+            Self::Srt => "application/x-subrip",
+            Self::Notebook => "application/x-ipynb+json",
+            Self::AsciiDoc => "text/asciidoc",
+            Self::Rst => "text/x-rst",
             Self::EncryptedOffice => "application/x-encrypted-office",
-            Self::Other(media_type) => media_type,
+            Self::Image(media_type)
+            | Self::Audio(media_type)
+            | Self::Video(media_type)
+            | Self::Other(media_type) => media_type,
         }
     }
 }
@@ -105,13 +176,20 @@ fn by_magic(head: &[u8]) -> Option<MediaType> {
         return Some(in_ole(head));
     }
     if head.starts_with(b"{\\rtf") {
-        return Some(MediaType::Other("application/rtf"));
+        return Some(MediaType::Rtf);
     }
     let kind = infer::get(head)?;
     match kind.mime_type() {
         // Text formats: our own heuristics read more of the content than the first bytes.
         "text/html" | "text/xml" | "text/x-shellscript" => None,
-        mime => Some(MediaType::Other(mime)),
+        "application/gzip" => Some(MediaType::Gzip),
+        "application/x-tar" => Some(MediaType::Tar),
+        mime => Some(match mime.split('/').next() {
+            Some("image") => MediaType::Image(mime),
+            Some("audio") => MediaType::Audio(mime),
+            Some("video") => MediaType::Video(mime),
+            _ => MediaType::Other(mime),
+        }),
     }
 }
 
@@ -162,13 +240,9 @@ fn in_zip(bytes: &[u8]) -> MediaType {
         let kind = match name {
             b"word/document.xml" | b"word/document2.xml" => MediaType::Docx,
             b"xl/workbook.xml" => MediaType::Xlsx,
-            b"xl/workbook.bin" => {
-                MediaType::Other("application/vnd.ms-excel.sheet.binary.macroEnabled.12")
-            }
-            b"ppt/presentation.xml" => MediaType::Other(
-                "application/vnd.openxmlformats-officedocument.presentationml.presentation",
-            ),
-            b"META-INF/container.xml" => MediaType::Other("application/epub+zip"),
+            b"xl/workbook.bin" => MediaType::Xlsb,
+            b"ppt/presentation.xml" => MediaType::Pptx,
+            b"META-INF/container.xml" => MediaType::Epub,
             _ => continue,
         };
         found = found.or(Some(kind));
@@ -179,7 +253,7 @@ fn in_zip(bytes: &[u8]) -> MediaType {
     match found {
         Some(_) if encrypted => MediaType::EncryptedOffice,
         Some(kind) => kind,
-        None => MediaType::Other("application/zip"),
+        None => MediaType::Zip,
     }
 }
 
@@ -197,18 +271,18 @@ fn find_pk(bytes: &[u8]) -> Option<usize> {
 
 /// ODF and EPUB store their media type as their first member, uncompressed.
 fn by_mimetype_member(content: &[u8]) -> MediaType {
-    const KNOWN: [&str; 6] = [
-        "application/epub+zip",
-        "application/vnd.oasis.opendocument.text",
-        "application/vnd.oasis.opendocument.spreadsheet",
-        "application/vnd.oasis.opendocument.presentation",
-        "application/vnd.oasis.opendocument.graphics",
-        "application/vnd.oasis.opendocument.formula",
+    const KNOWN: [MediaType; 6] = [
+        MediaType::Epub,
+        MediaType::Odt,
+        MediaType::Ods,
+        MediaType::Odp,
+        MediaType::Other("application/vnd.oasis.opendocument.graphics"),
+        MediaType::Other("application/vnd.oasis.opendocument.formula"),
     ];
     KNOWN
         .into_iter()
-        .find(|known| content.starts_with(known.as_bytes()))
-        .map_or(MediaType::Other("application/zip"), MediaType::Other)
+        .find(|known| content.starts_with(known.as_str().as_bytes()))
+        .unwrap_or(MediaType::Zip)
 }
 
 /// Kind of an OLE container by the names in its directory (UTF-16LE).
@@ -221,13 +295,13 @@ fn in_ole(bytes: &[u8]) -> MediaType {
         return MediaType::EncryptedOffice;
     }
     if has("__substg1.0_") || has("__properties_version1.0") {
-        return MediaType::Other("application/vnd.ms-outlook");
+        return MediaType::Msg;
     }
     if has("WordDocument") {
-        return MediaType::Other("application/msword");
+        return MediaType::Doc;
     }
     if has("PowerPoint Document") {
-        return MediaType::Other("application/vnd.ms-powerpoint");
+        return MediaType::Ppt;
     }
     if has("Workbook") || has("Book") {
         return MediaType::Xls;
@@ -267,16 +341,21 @@ fn by_text(extension: &str, look: &str, is_whole: bool) -> MediaType {
         return if lower.contains("<html") {
             MediaType::Html
         } else {
-            MediaType::Other("application/xml")
+            MediaType::Xml
         };
     }
     if matches!(extension, "eml" | "mbox") || (named.is_none() && looks_mail(start)) {
-        return MediaType::Other("message/rfc822");
+        return MediaType::Eml;
+    }
+    if is_vtt(look) {
+        return MediaType::Vtt;
     }
     match named {
         // A name that promises structure which the content does not have is not believed.
         Some(MediaType::Json) if looks_json_lines(start, is_whole) => return MediaType::JsonLines,
-        Some(MediaType::Json | MediaType::JsonLines) if !start.starts_with(['{', '[', '"']) => {
+        Some(MediaType::Json | MediaType::JsonLines | MediaType::Notebook)
+            if !start.starts_with(['{', '[', '"']) =>
+        {
             return MediaType::PlainText;
         }
         Some(named) => return named,
@@ -306,10 +385,21 @@ fn by_extension(extension: &str) -> Option<MediaType> {
         "html" | "htm" | "xhtml" => MediaType::Html,
         "csv" => MediaType::Csv,
         "tsv" | "tab" => MediaType::Tsv,
-        "json" | "geojson" | "ipynb" => MediaType::Json,
+        "json" | "geojson" => MediaType::Json,
+        "ipynb" => MediaType::Notebook,
+        "srt" => MediaType::Srt,
+        "adoc" | "asciidoc" | "asc" => MediaType::AsciiDoc,
+        "rst" | "rest" => MediaType::Rst,
         "jsonl" | "ndjson" => MediaType::JsonLines,
         other => MediaType::Code(code::by_extension(other)?),
     })
+}
+
+/// The first line of a `WebVTT` file (W3C WebVTT, section 4.1) is its name, alone or followed by a remark.
+fn is_vtt(look: &str) -> bool {
+    look.trim_start_matches('\u{feff}')
+        .strip_prefix("WEBVTT")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\n', '\r']))
 }
 
 fn looks_html(lower: &str) -> bool {
@@ -448,17 +538,13 @@ mod tests {
             (
                 "a.xml",
                 b"<?xml version=\"1.0\"?><article/>",
-                MediaType::Other("application/xml"),
+                MediaType::Xml,
             ),
-            (
-                "a.txt",
-                b"{\\rtf1 hello}",
-                MediaType::Other("application/rtf"),
-            ),
+            ("a.txt", b"{\\rtf1 hello}", MediaType::Rtf),
             (
                 "a.txt",
                 b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR",
-                MediaType::Other("image/png"),
+                MediaType::Image("image/png"),
             ),
             (
                 "a.txt",
@@ -468,14 +554,10 @@ mod tests {
             (
                 "m.eml",
                 b"From: a@b\nTo: c@d\nSubject: x\n\nhi",
-                MediaType::Other("message/rfc822"),
+                MediaType::Eml,
             ),
             ("", b"", MediaType::PlainText),
-            (
-                "a.docx",
-                b"PK\x05\x06\0\0\0\0",
-                MediaType::Other("application/zip"),
-            ),
+            ("a.docx", b"PK\x05\x06\0\0\0\0", MediaType::Zip),
         ];
         for (name, bytes, expect) in cases {
             assert_eq!(detect(name, bytes), expect, "{name} {bytes:?}");

@@ -5,15 +5,40 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use cairn_types::Extracted;
 
 use crate::builder::Builder;
+use crate::context::{Context, Origin};
 use crate::detect::{MediaType, detect};
 use crate::error::ExtractError;
 use crate::options::ExtractOptions;
+use crate::tools::{NoTools, Tools};
 use crate::{code, delimited, docx, html, json, markdown, pdf, spreadsheet, text};
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
-pub const EXTRACTOR_VERSION: &str = "2";
+pub const EXTRACTOR_VERSION: &str = "3";
 
-/// Reads the document `bytes` named `name` in this process.
+/// A document as it came.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// Its file name or path; decides only among formats that look alike.
+    pub name: &'a str,
+    /// All of it.
+    pub bytes: &'a [u8],
+    /// Where it was found.
+    pub origin: Origin,
+}
+
+impl<'a> Input<'a> {
+    /// A file or upload.
+    #[must_use]
+    pub const fn file(name: &'a str, bytes: &'a [u8]) -> Self {
+        Self {
+            name,
+            bytes,
+            origin: Origin::File,
+        }
+    }
+}
+
+/// Reads the document `bytes` named `name` in this process, without tools.
 ///
 /// Parsers of foreign bytes can crash or grow: servers use a [`crate::WorkerPool`] instead. A panic of a
 /// parser is an [`ExtractError::Crashed`].
@@ -25,11 +50,29 @@ pub fn extract(
     bytes: &[u8],
     options: &ExtractOptions,
 ) -> Result<Extracted, ExtractError> {
-    if bytes.is_empty() {
-        return Err(ExtractError::empty("the file has 0 bytes"));
-    }
-    let media_type = detect(name, bytes);
-    catch_panic(|| read(media_type, bytes, options))
+    extract_with(&Input::file(name, bytes), options, &NoTools)
+}
+
+/// [`extract`] with the programs that recognise, convert and transcribe.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_with(
+    input: &Input<'_>,
+    options: &ExtractOptions,
+    tools: &dyn Tools,
+) -> Result<Extracted, ExtractError> {
+    let cx = Context::new(options, input.origin, tools);
+    catch_panic(|| read_document(input.name, input.bytes, &cx))
+}
+
+/// Reads a document found within another one: an attachment, an archive member. Its panic is its own.
+pub(crate) fn read_part(
+    name: &str,
+    bytes: &[u8],
+    cx: &Context<'_>,
+) -> Result<Extracted, ExtractError> {
+    cx.nested(|| catch_panic(|| read_document(name, bytes, cx)))
 }
 
 /// Runs a parser; its panic becomes an error of the document.
@@ -47,12 +90,12 @@ pub(crate) fn catch_panic(
     })
 }
 
-fn read(
-    media_type: MediaType,
-    bytes: &[u8],
-    options: &ExtractOptions,
-) -> Result<Extracted, ExtractError> {
-    let mut builder = Builder::new(options.max_elements);
+fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted, ExtractError> {
+    if bytes.is_empty() {
+        return Err(ExtractError::empty("the file has 0 bytes"));
+    }
+    let media_type = detect(name, bytes);
+    let mut builder = Builder::new(cx.options.max_elements);
     match media_type {
         MediaType::PlainText => text::read(bytes, &mut builder),
         MediaType::Markdown => markdown::read(bytes, &mut builder),
@@ -61,12 +104,35 @@ fn read(
         MediaType::Json => json::read(bytes, &mut builder)?,
         MediaType::JsonLines => json::read_lines(bytes, &mut builder),
         MediaType::Code(language) => code::read(language, bytes, &mut builder),
-        MediaType::Pdf => pdf::read(bytes, options, &mut builder)?,
-        MediaType::Docx => docx::read(bytes, options, &mut builder)?,
-        MediaType::Xlsx => spreadsheet::read_xlsx(bytes, options, &mut builder)?,
+        MediaType::Pdf => pdf::read(bytes, cx, &mut builder)?,
+        MediaType::Docx => docx::read(bytes, cx, &mut builder)?,
+        MediaType::Xlsx => spreadsheet::read_xlsx(bytes, cx, &mut builder)?,
         MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
-        MediaType::Other(media_type) => return Err(unsupported(media_type)),
+        MediaType::Other(_)
+        | MediaType::Xlsb
+        | MediaType::Pptx
+        | MediaType::Odt
+        | MediaType::Ods
+        | MediaType::Odp
+        | MediaType::Epub
+        | MediaType::Rtf
+        | MediaType::Doc
+        | MediaType::Ppt
+        | MediaType::Eml
+        | MediaType::Msg
+        | MediaType::Xml
+        | MediaType::Zip
+        | MediaType::Tar
+        | MediaType::Gzip
+        | MediaType::Image(_)
+        | MediaType::Audio(_)
+        | MediaType::Video(_)
+        | MediaType::Vtt
+        | MediaType::Srt
+        | MediaType::Notebook
+        | MediaType::AsciiDoc
+        | MediaType::Rst => return Err(unsupported(media_type.as_str())),
     }
     if builder.is_empty() {
         let reason = builder.report.warnings.first().map_or_else(

@@ -3,7 +3,7 @@
 //! `{"user": {"name": "Ann", "tags": ["a", "b"]}}` gives `user.name: Ann` and `user.tags: a, b`.
 //! Nesting is limited by `serde_json` (128 levels), so recursion here is bounded too.
 
-use cairn_types::{Element, ElementKind};
+use cairn_types::{Element, ElementKind, WarningCode};
 use serde_json::Value;
 
 use crate::builder::Builder;
@@ -25,7 +25,11 @@ pub(crate) fn read(bytes: &[u8], builder: &mut Builder) -> Result<(), ExtractErr
         Ok(value) => value,
         // Too deep or not quite JSON: it is still text that a person can search.
         Err(error) => {
-            builder.warn(None, format!("not valid json, kept as text: {error}"));
+            builder.warn(
+                WarningCode::Recovered,
+                None,
+                format!("not valid json, kept as text: {error}"),
+            );
             push_raw(builder, text);
             return Ok(());
         }
@@ -84,6 +88,7 @@ pub(crate) fn read_lines(bytes: &[u8], builder: &mut Builder) {
     }
     if n_bad > 0 {
         builder.warn(
+            WarningCode::Recovered,
             None,
             format!("{n_bad} lines are not valid json and were kept as text"),
         );

@@ -3,6 +3,7 @@
 mod archive;
 mod builder;
 mod code;
+mod context;
 mod delimited;
 mod detect;
 mod docx;
@@ -16,12 +17,15 @@ mod pdf;
 mod spreadsheet;
 mod table;
 mod text;
+mod tools;
 pub mod worker;
 mod xml;
 
+pub use context::Origin;
 pub use detect::{MediaType, detect};
 pub use error::ExtractError;
-pub use extract::{EXTRACTOR_VERSION, extract};
+pub use extract::{EXTRACTOR_VERSION, Input, extract, extract_with};
 pub use options::ExtractOptions;
 pub use pdf::find_pdfium;
+pub use tools::{LegacyFormat, NoTools, Segment, ToolError, ToolRequest, Tools};
 pub use worker::{WorkerCommand, WorkerLimits, WorkerPool};

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// What an extraction may use. The defaults suit a worker with 1–2 GiB of address space.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ExtractOptions {
     /// The pdfium library; see [`crate::find_pdfium`]. Without it PDF files are unsupported.
     pub pdfium: Option<PathBuf>,
@@ -15,6 +18,10 @@ pub struct ExtractOptions {
     pub max_zip_ratio: u64,
     /// Members of one archive.
     pub max_zip_entries: usize,
+    /// Documents within one document, at all levels.
+    pub max_parts: usize,
+    /// Levels of documents within documents: an archive in an attachment of a mail is the third.
+    pub max_depth: usize,
     /// Elements of one document; the rest is named in a warning.
     pub max_elements: usize,
 }
@@ -28,6 +35,8 @@ impl Default for ExtractOptions {
             // Real office XML reaches about 60:1 in large sheets; deflate's own limit is 1032:1. A guess between.
             max_zip_ratio: 400,
             max_zip_entries: 10_000,
+            max_parts: 10_000,
+            max_depth: 5,
             max_elements: 500_000,
         }
     }

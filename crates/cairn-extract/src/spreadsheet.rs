@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use cairn_types::{Element, ElementKind};
+use cairn_types::{Element, ElementKind, WarningCode};
 use calamine::{Data, DataRef, Reader, SheetType, SheetVisible, Xls, XlsError, Xlsx, XlsxError};
 use quick_xml::events::Event;
 
 use crate::archive::Archive;
 use crate::builder::{Builder, count_text};
+use crate::context::Context;
 use crate::error::ExtractError;
-use crate::options::ExtractOptions;
 use crate::table::{Table, looks_like_header, push_table};
 use crate::text::{clean, collapse_lines};
 use crate::xml::{attr, part_text, reader, reference};
@@ -27,10 +27,10 @@ type Cells = BTreeMap<u32, BTreeMap<u32, String>>;
 /// Reads an OOXML workbook.
 pub(crate) fn read_xlsx(
     bytes: &[u8],
-    options: &ExtractOptions,
+    cx: &Context<'_>,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
-    let mut archive = Archive::open(bytes, options)?;
+    let mut archive = Archive::open(bytes, cx)?;
     for name in archive.names() {
         if name.ends_with(".xml") || name.ends_with(".rels") {
             archive.check(&name)?;
@@ -53,6 +53,7 @@ pub(crate) fn read_xlsx(
             Ok(reader) => reader,
             Err(error) => {
                 builder.warn(
+                    WarningCode::Unreadable,
                     None,
                     format!("sheet `{}` could not be read: {error}", sheet.name),
                 );
@@ -68,7 +69,11 @@ pub(crate) fn read_xlsx(
                         continue;
                     }
                     if n_cells >= MAX_CELLS {
-                        builder.warn(None, format!("only the first {MAX_CELLS} cells were read"));
+                        builder.warn(
+                            WarningCode::Limit,
+                            None,
+                            format!("only the first {MAX_CELLS} cells were read"),
+                        );
                         break;
                     }
                     n_cells += 1;
@@ -80,6 +85,7 @@ pub(crate) fn read_xlsx(
                 Ok(None) => break,
                 Err(error) => {
                     builder.warn(
+                        WarningCode::Unreadable,
                         None,
                         format!("sheet `{}` was read only in part: {error}", sheet.name),
                     );
@@ -89,7 +95,7 @@ pub(crate) fn read_xlsx(
         }
         if n_uncached > 0 {
             builder.warn(
-                None,
+                WarningCode::MissingValue, None,
                 format!(
                     "{n_uncached} formulas in sheet `{}` have no stored value; open and save the file in its program",
                     sheet.name
@@ -197,6 +203,7 @@ pub(crate) fn read_xls(bytes: &[u8], builder: &mut Builder) -> Result<(), Extrac
             Ok(range) => range,
             Err(error) => {
                 builder.warn(
+                    WarningCode::Unreadable,
                     None,
                     format!("sheet `{}` could not be read: {error}", sheet.name),
                 );
@@ -435,7 +442,7 @@ mod tests {
             text("A1048576", "far away"),
         );
         let mut builder = Builder::new(100);
-        read_xlsx(&book(&data), &ExtractOptions::default(), &mut builder).unwrap();
+        read_xlsx(&book(&data), &Context::for_test(), &mut builder).unwrap();
         let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
         assert_eq!(
             texts,
@@ -479,13 +486,12 @@ mod tests {
 
     #[test]
     fn broken_books_are_errors() {
-        let options = ExtractOptions::default();
         for bytes in [
             zip_of(&[("xl/workbook.xml", b"<nothing/>")]),
             b"PK\x03\x04".to_vec(),
         ] {
             let mut builder = Builder::new(100);
-            let _ = read_xlsx(&bytes, &options, &mut builder);
+            let _ = read_xlsx(&bytes, &Context::for_test(), &mut builder);
             assert!(builder.is_empty());
         }
         assert!(read_xls(b"no ole", &mut Builder::new(1)).is_err());

@@ -4,6 +4,7 @@
 //! valid, else the guess of `chardetng`. Control characters other than tab and line break are taken
 //! out and counted; nothing is normalised, so citations quote the document's own characters.
 
+use cairn_types::WarningCode;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
@@ -24,13 +25,18 @@ impl Decoded {
     /// Says in the report what was not readable.
     pub(crate) fn note(&self, builder: &mut Builder) {
         if self.n_control > 0 {
-            builder.dropped(self.n_control);
+            builder.left_out(self.n_control);
             let n = self.n_control;
-            builder.warn(None, format!("{n} control characters were taken out"));
+            builder.warn(
+                WarningCode::Cleaned,
+                None,
+                format!("{n} control characters were taken out"),
+            );
         }
         if self.n_replaced > 0 {
             let (n, encoding) = (self.n_replaced, self.encoding);
             builder.warn(
+                WarningCode::Recovered,
                 None,
                 format!("{n} byte sequences are not valid {encoding} and show as U+FFFD"),
             );

@@ -293,7 +293,9 @@ fn split_element(
         return;
     }
     let pieces: Vec<std::ops::Range<usize>> = match element.kind {
-        ElementKind::Table | ElementKind::Code => trimmed(text, text.split_inclusive('\n')),
+        ElementKind::Table | ElementKind::TableSummary | ElementKind::Code => {
+            trimmed(text, text.split_inclusive('\n'))
+        }
         ElementKind::Heading
         | ElementKind::Paragraph
         | ElementKind::ListItem

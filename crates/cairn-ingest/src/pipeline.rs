@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cairn_extract::{ExtractError, WorkerPool};
+use cairn_extract::{ExtractError, Input, WorkerPool};
 use cairn_store::BlobStore;
 use cairn_types::ports::{Catalog, Embedder, KnownItem, PublishVersion};
 use cairn_types::{
@@ -200,7 +200,7 @@ impl Pipeline {
     /// Stage one for one original: parse and cut. Blocking. The error is this document's alone.
     pub(crate) fn read(&self, item: Item, bytes: &[u8]) -> Result<Ready, Box<DocumentReport>> {
         let started = Instant::now();
-        let extracted = match self.workers.extract(&item.name, bytes) {
+        let extracted = match self.workers.extract(&Input::file(&item.name, bytes)) {
             Ok(extracted) => extracted,
             Err(error) => return Err(Box::new(failed(&item, &error))),
         };
@@ -359,8 +359,14 @@ impl Pipeline {
             ..
         } = ready;
         let coverage = extracted.report.coverage();
-        let warning = extracted.report.warnings.first().map(|warning| {
-            let more = extracted.report.warnings.len() - 1;
+        let losses: Vec<_> = extracted
+            .report
+            .warnings
+            .iter()
+            .filter(|warning| warning.code.is_loss())
+            .collect();
+        let warning = losses.first().map(|warning| {
+            let more = losses.len() - 1;
             let page = warning
                 .page
                 .map(|page| format!("page {page}: "))
@@ -374,7 +380,7 @@ impl Pipeline {
         });
         let is_partial = warning.is_some() || coverage < self.options.partial_below;
         let reason = is_partial.then(|| {
-            warning.unwrap_or_else(|| format!("{:.0} % of the characters kept", coverage * 100.0))
+            warning.unwrap_or_else(|| format!("{:.0} % of it was understood", coverage * 100.0))
         });
         let report = DocumentReport {
             path: item.key.clone(),

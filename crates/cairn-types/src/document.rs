@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
 use crate::ids::{DocumentId, VersionNo};
+use crate::report::ParseReport;
 use crate::scope::AccessList;
 
 macro_rules! hash_type {
@@ -103,48 +104,6 @@ pub enum DocumentStatus {
     Partial,
 }
 
-/// Something that a parser could not read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParseWarning {
-    /// Page, where there is one.
-    pub page: Option<u32>,
-    /// What happened, for a person.
-    pub reason: String,
-}
-
-/// What was seen and kept of a document.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ParseReport {
-    /// Pages or slides, in formats that have them.
-    pub pages: Option<u32>,
-    /// Tables and sheets.
-    pub tables: u32,
-    /// Table cells that hold something.
-    pub cells: u64,
-    /// Pictures.
-    pub images: u32,
-    /// Characters that the format holds, as far as the parser can see them.
-    pub chars_seen: u64,
-    /// Characters in the elements.
-    pub chars_kept: u64,
-    /// What could not be read.
-    pub warnings: Vec<ParseWarning>,
-}
-
-impl ParseReport {
-    /// Share of the characters seen that was kept, 0 to 1; 1 where nothing was seen to count.
-    #[must_use]
-    pub fn coverage(&self) -> f64 {
-        if self.chars_seen == 0 {
-            return 1.0;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a share for people, not a sum")]
-        let share = self.chars_kept as f64 / self.chars_seen as f64;
-        share.min(1.0)
-    }
-}
-
 /// A named set of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collection {
@@ -229,13 +188,5 @@ mod tests {
         assert_eq!(BlobHash::from_hex(&hash.to_hex()), Some(hash));
         assert_eq!(BlobHash::from_hex("zz"), None);
         assert_eq!(BlobHash::from_hex(&"é".repeat(32)), None);
-    }
-
-    #[test]
-    fn coverage_is_a_share() {
-        let mut report = ParseReport::default();
-        assert!((report.coverage() - 1.0).abs() < f64::EPSILON);
-        (report.chars_seen, report.chars_kept) = (200, 150);
-        assert!((report.coverage() - 0.75).abs() < f64::EPSILON);
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{ParseReport, ParseWarning};
+use crate::report::ParseReport;
 use crate::text::CharSpan;
 
 /// What kind of thing an element is.
@@ -25,6 +25,9 @@ pub enum ElementKind {
     Image,
     /// A footnote, comment or speaker note.
     Note,
+    /// What a table as a whole holds: columns, number of rows, totals, smallest and largest values. Made by Cairn from the
+    /// cells, so that questions about the whole find something; stands before the table and is a chunk of its own.
+    TableSummary,
 }
 
 /// A box on a page: points, origin at the top left, before rotation.
@@ -86,14 +89,6 @@ pub struct Extracted {
 }
 
 impl Extracted {
-    /// Adds a warning for `page` (where there is one).
-    pub fn warn(&mut self, page: Option<u32>, reason: impl Into<String>) {
-        self.report.warnings.push(ParseWarning {
-            page,
-            reason: reason.into(),
-        });
-    }
-
     /// The text that the elements render to, and each element's span in it.
     #[must_use]
     pub fn render(&self) -> Rendered {

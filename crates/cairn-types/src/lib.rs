@@ -12,6 +12,7 @@ mod error;
 mod ids;
 mod job;
 pub mod ports;
+mod report;
 mod scope;
 mod text;
 
@@ -20,7 +21,7 @@ pub use citation::{Citation, DocumentRef};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use document::{
     BlobHash, Collection, DocumentFilter, DocumentStatus, DocumentSummary, Fingerprint, InputHash,
-    ParseReport, ParseWarning, Source,
+    Source,
 };
 pub use element::{BoundingBox, Element, ElementKind, Extracted, Rendered};
 pub use error::{ErrorKind, HasKind};
@@ -28,5 +29,6 @@ pub use ids::{
     AclId, ChunkId, ChunkNo, DocumentId, JobId, KeyId, RenditionId, Seq, TenantId, VersionNo,
 };
 pub use job::{Job, JobItem, JobKind, JobState, NewJob, Outcome};
+pub use report::{OcrSummary, ParseReport, ParseWarning, WarningCode};
 pub use scope::{AccessList, Principal, Scope, SystemPurpose, SystemScope};
 pub use text::{CharSpan, char_to_byte};

@@ -120,7 +120,7 @@ pub(crate) enum Command {
     },
     /// Parse documents from standard input: started by Cairn itself
     #[command(hide = true)]
-    Worker(WorkerArgs),
+    Worker,
 }
 
 /// Flags of `ingest`.
@@ -352,14 +352,6 @@ pub(crate) struct EvalArgs {
     /// Stop after this many questions
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
-}
-
-/// Flags of `worker`.
-#[derive(Debug, Args)]
-pub(crate) struct WorkerArgs {
-    /// Path of libpdfium
-    #[arg(long, value_name = "PATH")]
-    pub(crate) pdfium: Option<PathBuf>,
 }
 
 #[cfg(test)]

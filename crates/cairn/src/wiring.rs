@@ -1,10 +1,11 @@
 //! Opens a data directory and joins the concrete parts: the only place where they are chosen.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-use cairn_extract::{WorkerCommand, WorkerLimits, WorkerPool, find_pdfium};
+use cairn_extract::{
+    ExtractOptions, NoTools, WorkerCommand, WorkerLimits, WorkerPool, find_pdfium,
+};
 use cairn_ingest::{ChunkOptions, Pipeline, PipelineOptions};
 use cairn_llm::{ChatProvider, LlmSettings, Secret};
 use cairn_models::{LoadOptions, ModelError, ModelStore, NativeEmbedder};
@@ -157,10 +158,14 @@ fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
             format!("this program's own file cannot be found: {error}"),
         )
     })?;
-    let mut args: Vec<OsString> = vec!["worker".into()];
-    if let Some(pdfium) = find_pdfium(settings.pdfium.as_deref()) {
-        args.extend(["--pdfium".into(), pdfium.into_os_string()]);
-    }
+    let command = WorkerCommand {
+        program,
+        args: vec!["worker".into()],
+    };
+    let options = ExtractOptions {
+        pdfium: find_pdfium(settings.pdfium.as_deref()),
+        ..ExtractOptions::default()
+    };
     let limits = WorkerLimits {
         n_workers: settings.n_workers,
         deadline: settings.deadline,
@@ -168,7 +173,7 @@ fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
         max_input_bytes: settings.max_file_bytes,
         ..WorkerLimits::default()
     };
-    Ok(WorkerPool::new(WorkerCommand { program, args }, limits))
+    Ok(WorkerPool::new(command, limits, options, Arc::new(NoTools)))
 }
 
 fn provider(llm: &LlmSettings) -> Result<Option<Arc<dyn ChatProvider>>, Failure> {

@@ -7,13 +7,13 @@
 mod body;
 mod styles;
 
-use cairn_types::{Element, ElementKind};
+use cairn_types::{Element, ElementKind, WarningCode};
 use quick_xml::events::Event;
 
 use crate::archive::Archive;
 use crate::builder::{Builder, count_text};
+use crate::context::Context;
 use crate::error::ExtractError;
-use crate::options::ExtractOptions;
 use crate::table::{SpanCell, Table, push_table, resolve_spans};
 use crate::text::{clean, collapse, collapse_lines};
 use crate::xml::{attr, part_text, reader};
@@ -23,10 +23,10 @@ use styles::{Numbering, Role, Styles};
 /// Reads a Word document.
 pub(crate) fn read(
     bytes: &[u8],
-    options: &ExtractOptions,
+    cx: &Context<'_>,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
-    let mut archive = Archive::open(bytes, options)?;
+    let mut archive = Archive::open(bytes, cx)?;
     let main = main_part(&mut archive)?;
     let Some(document) = archive.read(&main)? else {
         return Err(ExtractError::malformed(format!("it has no part `{main}`")));
@@ -187,14 +187,20 @@ impl State<'_> {
     fn note_problems(&mut self, body: &Part) {
         self.builder.report.images += body.n_images;
         if body.n_hidden > 0 {
-            self.builder.dropped(body.n_hidden);
+            self.builder.left_out(body.n_hidden);
             let n = body.n_hidden;
-            self.builder
-                .warn(None, format!("{n} characters of hidden text were left out"));
+            self.builder.warn(
+                WarningCode::Hidden,
+                None,
+                format!("{n} characters of hidden text were left out"),
+            );
         }
         if let Some(error) = &body.error {
-            self.builder
-                .warn(None, format!("the text was read only in part: {error}"));
+            self.builder.warn(
+                WarningCode::Recovered,
+                None,
+                format!("the text was read only in part: {error}"),
+            );
         }
     }
 
@@ -353,7 +359,7 @@ mod tests {
 
     fn shape(body: &str) -> Vec<(ElementKind, u8, String)> {
         let mut builder = Builder::new(1000);
-        read(&document(body), &ExtractOptions::default(), &mut builder).unwrap();
+        read(&document(body), &Context::for_test(), &mut builder).unwrap();
         assert!(builder.report.chars_kept <= builder.report.chars_seen);
         builder.elements()[1..]
             .iter()
@@ -424,12 +430,7 @@ mod tests {
     #[test]
     fn headers_and_title_are_read() {
         let mut builder = Builder::new(10);
-        read(
-            &document(&p("", "x")),
-            &ExtractOptions::default(),
-            &mut builder,
-        )
-        .unwrap();
+        read(&document(&p("", "x")), &Context::for_test(), &mut builder).unwrap();
         assert_eq!(builder.elements()[0].text, "Company");
         assert_eq!(builder.elements()[0].kind, ElementKind::Note);
         assert_eq!(builder.title.as_deref(), Some("R&D"));
@@ -441,7 +442,7 @@ mod tests {
         let mut builder = Builder::new(10);
         read(
             &zip_of(&[("word/document.xml", xml)]),
-            &ExtractOptions::default(),
+            &Context::for_test(),
             &mut builder,
         )
         .unwrap();
@@ -466,7 +467,7 @@ mod tests {
                 "<w:t>", "</w:t>", "<w:r>", "</w:r>", "x", "<w:vMerge/>", "<w:gridSpan w:val='99999999'/>", "<w:del>", "</w:del>",
                 "<w:numPr><w:numId w:val='5'/></w:numPr>", "<w:txbxContent>", "</w:txbxContent>", "&", "<", "<w:footnoteReference w:id='2'/>", "<w:gridBefore w:val='7'/>"];
             let body: String = parts.into_iter().map(|idx| PARTS[idx]).collect();
-            let _ = read(&document(&body), &ExtractOptions::default(), &mut Builder::new(1000));
+            let _ = read(&document(&body), &Context::for_test(), &mut Builder::new(1000));
         }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn read(bytes: &[u8], builder: &mut Builder) {
     let n_before = builder.report.chars_seen;
     walk::walk(root, builder);
     let n_read = builder.report.chars_seen - n_before;
-    builder.dropped(n_body.saturating_sub(n_read));
+    builder.left_out(n_body.saturating_sub(n_read));
 }
 
 /// Reads a piece of HTML inside another format.

@@ -17,13 +17,14 @@ mod word;
 
 pub use library::find_pdfium;
 
+use cairn_types::WarningCode;
 use pdfium_render::prelude::{
     PdfDocument, PdfDocumentMetadataTagType, PdfiumError, PdfiumInternalError,
 };
 
 use crate::builder::Builder;
+use crate::context::Context;
 use crate::error::ExtractError;
-use crate::options::ExtractOptions;
 use blocks::{PageLines, Styles, push_page};
 
 /// Pages in a row that cannot be opened, after which the rest is given up: page counts can lie.
@@ -34,10 +35,10 @@ const MAX_GARBAGE_PERCENT: u64 = 10;
 /// Reads a PDF file.
 pub(crate) fn read(
     bytes: &[u8],
-    options: &ExtractOptions,
+    cx: &Context<'_>,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
-    let pdfium = library::load(options.pdfium.as_deref())?;
+    let pdfium = library::load(cx.options.pdfium.as_deref())?;
     let document = pdfium
         .load_pdf_from_byte_slice(bytes, None)
         .map_err(|error| match error {
@@ -53,9 +54,9 @@ pub(crate) fn read(
             other => ExtractError::malformed(format!("no valid PDF structure: {}", reason(&other))),
         })?;
     builder.title = title(&document);
-    let mut pages = read_pages(&document, options, builder);
+    let mut pages = read_pages(&document, cx, builder);
     let n_repeated = furniture::take_out(&mut pages);
-    builder.dropped(n_repeated);
+    builder.left_out(n_repeated);
     let styles = Styles::of(&pages);
     for page in &pages {
         push_page(builder, page, &styles);
@@ -96,21 +97,26 @@ fn title(document: &PdfDocument<'_>) -> Option<String> {
 /// Words of all pages, in regions in reading order. What cannot be read is in the report.
 fn read_pages(
     document: &PdfDocument<'_>,
-    options: &ExtractOptions,
+    cx: &Context<'_>,
     builder: &mut Builder,
 ) -> Vec<PageLines> {
     let n_pages = u32::try_from(document.pages().len()).unwrap_or(0);
-    let n_read = n_pages.min(options.max_pages);
+    let n_read = n_pages.min(cx.options.max_pages);
     let mut pages = Vec::new();
     let mut n_opened = 0;
     let mut n_bad = 0;
     for number in 1..=n_read {
         let Ok(page) = document.pages().get((number - 1).cast_signed()) else {
-            builder.warn(Some(number), format!("page {number} cannot be opened"));
+            builder.warn(
+                WarningCode::Unreadable,
+                Some(number),
+                format!("page {number} cannot be opened"),
+            );
             n_bad += 1;
             if n_bad >= MAX_BAD_PAGES {
                 let n_left = n_pages - number;
                 builder.warn(
+                    WarningCode::Limit,
                     None,
                     format!("gave up: {n_left} pages after page {number} were not read"),
                 );
@@ -125,6 +131,7 @@ fn read_pages(
             Ok(found) => found,
             Err(error) => {
                 builder.warn(
+                    WarningCode::Limit,
                     Some(number),
                     format!("page {number} cannot be read: {error}"),
                 );
@@ -150,6 +157,7 @@ fn read_pages(
     if n_pages > n_read && n_bad < MAX_BAD_PAGES {
         let n_left = n_pages - n_read;
         builder.warn(
+            WarningCode::Limit,
             None,
             format!("only the first {n_read} pages were read, {n_left} were left out"),
         );
@@ -166,19 +174,22 @@ fn read_pages(
 fn note_page(number: u32, found: &page::PageWords, builder: &mut Builder) {
     if found.is_cut {
         builder.warn(
+            WarningCode::NoTextLayer,
             Some(number),
             format!("page {number} was read only in part: too many characters"),
         );
     }
     if found.n_chars == 0 {
         builder.warn(
+            WarningCode::UnmappedFont,
             Some(number),
             format!("page {number} has no text layer (scanned?)"),
         );
     }
-    builder.dropped(found.n_garbage);
+    builder.failed(found.n_garbage);
     if found.n_garbage * 100 > (found.n_chars + found.n_garbage) * MAX_GARBAGE_PERCENT {
         builder.warn(
+            WarningCode::Other,
             Some(number),
             format!("page {number} uses a font whose characters cannot be mapped to text"),
         );

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::limits::WorkerLimits;
 use super::pool::WorkerCommand;
 use super::protocol::{self, Hello, Ready, VERSION};
+use crate::options::ExtractOptions;
 
 /// Bytes of a child's standard error that are kept, to tell why it died.
 const MAX_STDERR: usize = 4 << 10;
@@ -121,13 +122,18 @@ impl Drop for Worker {
 }
 
 /// Tells the worker its limits and waits until it says that they are set.
-pub(super) fn greet(pipes: &mut Pipes, limits: &WorkerLimits) -> io::Result<()> {
+pub(super) fn greet(
+    pipes: &mut Pipes,
+    limits: &WorkerLimits,
+    options: &ExtractOptions,
+) -> io::Result<()> {
     let hello = Hello {
         version: VERSION,
         memory_bytes: Some(limits.memory_bytes),
         cpu_seconds: Some(limits.deadline.as_secs().saturating_add(1)),
         max_input_bytes: limits.max_input_bytes,
         max_output_bytes: limits.max_output_bytes,
+        options: options.clone(),
     };
     protocol::write_json(&mut pipes.input, &hello, u64::MAX)?;
     match protocol::read_json_capped::<Ready>(&mut pipes.output, 1 << 10)? {

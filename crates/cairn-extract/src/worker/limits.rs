@@ -14,6 +14,8 @@ pub struct WorkerLimits {
     pub n_workers: usize,
     /// Time for one document; then its child is killed.
     pub deadline: Duration,
+    /// Time that tools (text recognition, conversion, transcription) may take for one document, beside the deadline.
+    pub tool_budget: Duration,
     /// Address space of a child, its code and libraries included. At least about 256 MiB to be of use.
     pub memory_bytes: u64,
     /// Size of a document.
@@ -29,6 +31,7 @@ impl Default for WorkerLimits {
         Self {
             n_workers: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             deadline: Duration::from_secs(120),
+            tool_budget: Duration::from_secs(30 * 60),
             memory_bytes: 2 << 30,
             max_input_bytes: 256 << 20,
             max_output_bytes: 256 << 20,

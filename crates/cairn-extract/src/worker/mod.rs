@@ -12,21 +12,23 @@ mod protocol;
 pub use limits::WorkerLimits;
 pub use pool::{WorkerCommand, WorkerPool};
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 
 use cairn_types::Extracted;
 
 use crate::error::ExtractError;
-use crate::extract::{catch_panic, extract};
+use crate::extract::{Input, catch_panic, extract_with};
 use crate::options::ExtractOptions;
-use protocol::{Answer, Hello, Ready, Request, VERSION};
+use crate::tools::{ToolError, ToolRequest, Tools};
+use protocol::{Answer, Hello, Ready, Request, ToolReply, VERSION};
 
 /// Answers a parent's requests until it closes `input`: the whole life of a worker process.
 ///
 /// # Errors
 /// When the pipes fail or the parent speaks another version of the protocol. Errors of documents are answers.
-pub fn serve(input: impl Read, output: impl Write, options: &ExtractOptions) -> io::Result<()> {
-    serve_with(input, output, |name, bytes| extract(name, bytes, options))
+pub fn serve(input: impl Read, output: impl Write) -> io::Result<()> {
+    serve_with(input, output, extract_with)
 }
 
 /// [`serve`] with another way to read a document.
@@ -36,7 +38,7 @@ pub fn serve(input: impl Read, output: impl Write, options: &ExtractOptions) -> 
 pub fn serve_with(
     mut input: impl Read,
     mut output: impl Write,
-    mut read: impl FnMut(&str, &[u8]) -> Result<Extracted, ExtractError>,
+    mut read: impl FnMut(&Input<'_>, &ExtractOptions, &dyn Tools) -> Result<Extracted, ExtractError>,
 ) -> io::Result<()> {
     let Some(hello) = protocol::read_json::<Hello>(&mut input)? else {
         return Ok(());
@@ -59,7 +61,13 @@ pub fn serve_with(
         } else {
             let bytes = protocol::read_bytes(&mut input, request.size)?;
             limits::renew_cpu(&hello);
-            catch_panic(|| read(&request.name, &bytes))
+            let document = Input {
+                name: &request.name,
+                bytes: &bytes,
+                origin: request.origin,
+            };
+            let tools = PipedTools(RefCell::new((&mut input, &mut output)));
+            catch_panic(|| read(&document, &hello.options, &tools))
         };
         let answer = Answer::from(answer);
         if !protocol::write_json(&mut output, &answer, hello.max_output_bytes)? {
@@ -69,6 +77,40 @@ pub fn serve_with(
         }
     }
     Ok(())
+}
+
+/// Tools at the other end of the pipes.
+struct PipedTools<'p, R, W>(RefCell<(&'p mut R, &'p mut W)>);
+
+impl<R: Read, W: Write> PipedTools<'_, R, W> {
+    fn converse(
+        &self,
+        request: &ToolRequest,
+        payload: &[u8],
+    ) -> io::Result<Result<Vec<u8>, ToolError>> {
+        let (input, output) = &mut *self.0.borrow_mut();
+        let call = Answer::Call {
+            request: request.clone(),
+            size: payload.len() as u64,
+        };
+        protocol::write_with_payload(output, &call, payload)?;
+        match protocol::read_json::<ToolReply>(input)? {
+            Some(ToolReply::Done { size }) => protocol::read_bytes(input, size).map(Ok),
+            Some(ToolReply::Failed(error)) => Ok(Err(error)),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+impl<R: Read, W: Write> Tools for PipedTools<'_, R, W> {
+    fn call(&self, request: &ToolRequest, payload: &[u8]) -> Result<Vec<u8>, ToolError> {
+        self.converse(request, payload).unwrap_or_else(|error| {
+            Err(ToolError::Failed {
+                what: "the extraction worker's pipe".into(),
+                reason: error.to_string(),
+            })
+        })
+    }
 }
 
 #[cfg(test)]
@@ -84,6 +126,7 @@ mod tests {
             cpu_seconds: None,
             max_input_bytes: 100,
             max_output_bytes,
+            options: ExtractOptions::default(),
         }
     }
 
@@ -95,22 +138,25 @@ mod tests {
         let mut input = Vec::new();
         protocol::write_json(&mut input, &hello(max_output_bytes), u64::MAX).unwrap();
         for (name, bytes) in files {
-            protocol::write_request(&mut input, name, bytes).unwrap();
+            protocol::write_request(&mut input, &Input::file(name, bytes)).unwrap();
         }
         let mut output = Vec::new();
-        let options = ExtractOptions::default();
-        serve_with(&input[..], &mut output, |name, bytes| {
-            if name == "panic" {
+        serve_with(&input[..], &mut output, |input, options, tools| {
+            if input.name == "panic" {
                 panic!("index out of bounds");
             }
-            extract(name, bytes, &options)
+            extract_with(input, options, tools)
         })
         .unwrap();
         let mut output = &output[..];
         assert!(protocol::read_json::<Ready>(&mut output).unwrap().is_some());
         let mut answers = Vec::new();
         while let Some(answer) = protocol::read_json::<Answer>(&mut output).unwrap() {
-            answers.push(answer.into());
+            answers.push(match answer {
+                Answer::Read(extracted) => Ok(extracted),
+                Answer::Failed(error) => Err(error),
+                Answer::Call { request, .. } => panic!("no tool is needed: {request:?}"),
+            });
         }
         answers
     }
@@ -156,18 +202,17 @@ mod tests {
 
     #[test]
     fn other_versions_and_torn_input_end_the_worker() {
-        let options = ExtractOptions::default();
         let mut other = hello(1);
         other.version = VERSION + 1;
         let mut input = Vec::new();
         protocol::write_json(&mut input, &other, u64::MAX).unwrap();
-        assert!(serve(&input[..], io::sink(), &options).is_err());
-        assert!(serve(&b""[..], io::sink(), &options).is_ok());
-        assert!(serve(&b"\xff\xff\xff\xffgarbage"[..], io::sink(), &options).is_err());
+        assert!(serve(&input[..], io::sink()).is_err());
+        assert!(serve(&b""[..], io::sink()).is_ok());
+        assert!(serve(&b"\xff\xff\xff\xffgarbage"[..], io::sink()).is_err());
         let mut torn = Vec::new();
         protocol::write_json(&mut torn, &hello(1), u64::MAX).unwrap();
-        protocol::write_request(&mut torn, "a", b"12345").unwrap();
+        protocol::write_request(&mut torn, &Input::file("a", b"12345")).unwrap();
         torn.pop();
-        assert!(serve(&torn[..], io::sink(), &options).is_err());
+        assert!(serve(&torn[..], io::sink()).is_err());
     }
 }

@@ -8,15 +8,18 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Instant;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use cairn_types::Extracted;
 
 use super::child::{self, Pipes, Worker};
 use super::limits::WorkerLimits;
-use super::protocol::{self, Answer};
+use super::protocol::{self, Answer, ToolReply};
 use crate::error::ExtractError;
+use crate::extract::Input;
+use crate::options::ExtractOptions;
+use crate::tools::{NoTools, ToolError, ToolRequest, Tools};
 
 /// How to start a worker: a program that calls [`super::serve`] over its standard input and output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct WorkerCommand {
 pub struct WorkerPool {
     command: WorkerCommand,
     limits: WorkerLimits,
+    options: ExtractOptions,
+    tools: Arc<dyn Tools + Send + Sync>,
     state: Mutex<State>,
     /// Signalled whenever a worker comes back or its place becomes free.
     freed: Condvar,
@@ -47,30 +52,50 @@ impl std::fmt::Debug for WorkerPool {
         f.debug_struct("WorkerPool")
             .field("command", &self.command)
             .field("limits", &self.limits)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
 
 impl WorkerPool {
-    /// A pool that starts its workers when they are needed.
+    /// A pool that starts its workers when they are needed. `tools` runs what they call for, on the caller's thread.
     #[must_use]
-    pub fn new(command: WorkerCommand, limits: WorkerLimits) -> Self {
+    pub fn new(
+        command: WorkerCommand,
+        limits: WorkerLimits,
+        options: ExtractOptions,
+        tools: Arc<dyn Tools + Send + Sync>,
+    ) -> Self {
         Self {
             command,
             limits,
+            options,
+            tools,
             state: Mutex::default(),
             freed: Condvar::new(),
         }
     }
 
-    /// Extracts one document; blocks while all workers are busy, and then up to the deadline.
+    /// A pool with default options and no tools.
+    #[must_use]
+    pub fn plain(command: WorkerCommand, limits: WorkerLimits) -> Self {
+        Self::new(
+            command,
+            limits,
+            ExtractOptions::default(),
+            Arc::new(NoTools),
+        )
+    }
+
+    /// Extracts one document; blocks while all workers are busy, and then up to the deadline (and as long as
+    /// tools take for it, within their own budget).
     ///
     /// # Errors
     /// As [`crate::extract`], and where the worker missed the deadline, ran out of memory, crashed or could
     /// not be started.
-    pub fn extract(&self, name: &str, bytes: &[u8]) -> Result<Extracted, ExtractError> {
+    pub fn extract(&self, input: &Input<'_>) -> Result<Extracted, ExtractError> {
         let limit = self.limits.max_input_bytes;
-        if bytes.len() as u64 > limit {
+        if input.bytes.len() as u64 > limit {
             return Err(ExtractError::too_large("document in bytes", limit));
         }
         let mut place = self.take_place();
@@ -78,7 +103,7 @@ impl WorkerPool {
             Some(worker) => worker,
             None => self.start()?,
         };
-        let result = self.converse(&mut worker, name, bytes)?;
+        let result = self.converse(&mut worker, input)?;
         worker.n_files += 1;
         if worker.n_files < self.limits.files_per_worker {
             place.worker = Some(worker);
@@ -110,7 +135,9 @@ impl WorkerPool {
             let program = self.command.program.display();
             ExtractError::unavailable(format!("`{program}` does not start: {error}"))
         })?;
-        let greeted = self.with_deadline(&mut worker, |pipes| child::greet(pipes, &self.limits));
+        let greeted = self.with_deadline(&mut worker, |pipes, _| {
+            child::greet(pipes, &self.limits, &self.options)
+        });
         match greeted {
             Some(Ok(())) => Ok(worker),
             Some(Err(error)) => {
@@ -131,22 +158,27 @@ impl WorkerPool {
     fn converse(
         &self,
         worker: &mut Worker,
-        name: &str,
-        bytes: &[u8],
+        input: &Input<'_>,
     ) -> Result<Result<Extracted, ExtractError>, ExtractError> {
         // JSON of an error answer fits whatever the cap of the output is.
         let max_frame = self.limits.max_output_bytes.max(64 << 10);
-        let exchange = |pipes: &mut Pipes| {
+        let exchange = |pipes: &mut Pipes, calls: &Calls| {
             // A worker that stops reading may have answered all the same, or died: its output tells.
-            let written = protocol::write_request(&mut pipes.input, name, bytes);
-            let answer = protocol::read_json_capped::<Answer>(&mut pipes.output, max_frame)?;
-            match answer {
-                Some(answer) => written.map(|()| answer),
-                None => Err(io::ErrorKind::UnexpectedEof.into()),
+            let written = protocol::write_request(&mut pipes.input, input);
+            loop {
+                let answer = protocol::read_json_capped::<Answer>(&mut pipes.output, max_frame)?;
+                match answer {
+                    Some(Answer::Read(extracted)) => return written.map(|()| Ok(extracted)),
+                    Some(Answer::Failed(error)) => return written.map(|()| Err(error)),
+                    Some(Answer::Call { request, size }) => {
+                        self.serve_call(pipes, calls, request, size)?;
+                    }
+                    None => return Err(io::ErrorKind::UnexpectedEof.into()),
+                }
             }
         };
         match self.with_deadline(worker, exchange) {
-            Some(Ok(answer)) => Ok(answer.into()),
+            Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 worker.end();
                 tracing::warn!(%error, "worker answered garbage");
@@ -166,25 +198,97 @@ impl WorkerPool {
         }
     }
 
+    /// Passes a worker's call on to the thread that runs tools, and its reply back.
+    fn serve_call(
+        &self,
+        pipes: &mut Pipes,
+        calls: &Calls,
+        request: ToolRequest,
+        size: u64,
+    ) -> io::Result<()> {
+        if size > self.limits.max_output_bytes {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a tool's payload has {size} bytes"),
+            ));
+        }
+        let payload = protocol::read_bytes(&mut pipes.output, size)?;
+        let (reply, wait) = mpsc::sync_channel(1);
+        let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
+        calls
+            .send(Event::Call(request, payload, reply))
+            .map_err(|_| gone())?;
+        let (reply, payload) = match wait.recv().map_err(|_| gone())? {
+            Ok(payload) => (
+                ToolReply::Done {
+                    size: payload.len() as u64,
+                },
+                payload,
+            ),
+            Err(error) => (ToolReply::Failed(error), Vec::new()),
+        };
+        protocol::write_with_payload(&mut pipes.input, &reply, &payload)
+    }
+
+    /// Runs a tool while the worker's clock stands still, as long as the document has time left for tools.
+    fn run_tool(
+        &self,
+        request: &ToolRequest,
+        payload: &[u8],
+        used: &mut Duration,
+    ) -> Result<Vec<u8>, ToolError> {
+        if *used >= self.limits.tool_budget {
+            return Err(ToolError::Failed {
+                what: "text recognition or conversion".into(),
+                reason: format!(
+                    "the {} seconds for one document are used up",
+                    self.limits.tool_budget.as_secs()
+                ),
+            });
+        }
+        let started = Instant::now();
+        let result = self.tools.call(request, payload);
+        *used += started.elapsed();
+        result
+    }
+
     /// Runs `talk` on a thread of its own, kills the worker where it takes longer than the deadline (`None`).
+    /// Tools that it calls for run on this thread; their time does not count.
     fn with_deadline<T: Send>(
         &self,
         worker: &mut Worker,
-        talk: impl FnOnce(&mut Pipes) -> io::Result<T> + Send,
+        talk: impl FnOnce(&mut Pipes, &Calls) -> io::Result<T> + Send,
     ) -> Option<io::Result<T>> {
-        let deadline = Instant::now() + self.limits.deadline;
+        let mut deadline = Instant::now() + self.limits.deadline;
+        let mut tool_time = Duration::ZERO;
         let (process, pipes) = worker.split();
         let result = std::thread::scope(|scope| {
-            let (done, wait) = mpsc::sync_channel(1);
-            scope.spawn(move || {
-                let _ = done.send(talk(pipes));
+            let (events, wait) = mpsc::sync_channel(1);
+            let talking = scope.spawn(move || {
+                let result = talk(pipes, &events);
+                let _ = events.send(Event::Done);
+                result
             });
-            match wait.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(result) => Some(result),
-                Err(_) => {
-                    // The pipes close with the process, which ends the thread that talks.
-                    let _ = process.kill();
-                    None
+            loop {
+                match wait.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                    Ok(Event::Call(request, payload, reply)) => {
+                        let before = tool_time;
+                        let result = self.run_tool(&request, &payload, &mut tool_time);
+                        deadline += tool_time.saturating_sub(before);
+                        let _ = reply.send(result);
+                    }
+                    Ok(Event::Done) => {
+                        return Some(talking.join().unwrap_or_else(|_| {
+                            Err(io::Error::other(
+                                "the thread that talks to a worker panicked",
+                            ))
+                        }));
+                    }
+                    Err(_) => {
+                        // The pipes close with the process, which ends the thread that talks.
+                        let _ = process.kill();
+                        return None;
+                    }
                 }
             }
         });
@@ -231,6 +335,20 @@ impl WorkerPool {
         ExtractError::Crashed { reason }
     }
 }
+
+/// What the thread that talks to a worker tells the one that holds the clock.
+enum Event {
+    /// The worker needs a tool; the reply goes back through the channel.
+    Call(
+        ToolRequest,
+        Vec<u8>,
+        mpsc::SyncSender<Result<Vec<u8>, ToolError>>,
+    ),
+    /// The conversation is over.
+    Done,
+}
+
+type Calls = mpsc::SyncSender<Event>;
 
 /// An idle worker that something else has ended says nothing about the next document.
 fn still_alive(mut worker: Worker) -> Option<Worker> {

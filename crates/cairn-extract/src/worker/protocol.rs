@@ -1,7 +1,8 @@
 //! Frames between parent and worker: a little-endian `u32` length, then that many bytes of JSON.
 //!
 //! Parent: [`Hello`], then for each document a [`Request`] followed by its bytes. Worker: [`Ready`], then
-//! one [`Answer`] for each request. A closed pipe between frames ends the conversation.
+//! one [`Answer`] for each request. Before its answer a worker may call tools: [`Answer::Call`] followed by a payload,
+//! to which the parent replies with [`ToolReply`] followed by a payload. A closed pipe between frames ends the conversation.
 
 use std::io::{self, Read, Write};
 
@@ -9,10 +10,14 @@ use cairn_types::Extracted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::context::Origin;
 use crate::error::ExtractError;
+use crate::extract::Input;
+use crate::options::ExtractOptions;
+use crate::tools::{ToolError, ToolRequest};
 
 /// Rises with every change of the frames.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Longest frame of JSON that is ever read: the format's own limit.
 const MAX_FRAME: u64 = u32::MAX as u64;
@@ -27,6 +32,8 @@ pub(super) struct Hello {
     pub(super) cpu_seconds: Option<u64>,
     pub(super) max_input_bytes: u64,
     pub(super) max_output_bytes: u64,
+    /// What the readers may use.
+    pub(super) options: ExtractOptions,
 }
 
 /// The worker's first frame: its limits are set.
@@ -39,6 +46,7 @@ pub(super) struct Ready {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) name: String,
+    pub(super) origin: Origin,
     pub(super) size: u64,
 }
 
@@ -48,6 +56,22 @@ pub(super) struct Request {
 pub(super) enum Answer {
     Read(Extracted),
     Failed(ExtractError),
+    /// Not the end: the worker needs a tool. A payload of `size` bytes follows the frame.
+    Call {
+        request: ToolRequest,
+        size: u64,
+    },
+}
+
+/// What became of a call.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ToolReply {
+    /// A payload of `size` bytes follows the frame.
+    Done {
+        size: u64,
+    },
+    Failed(ToolError),
 }
 
 impl From<Result<Extracted, ExtractError>> for Answer {
@@ -55,15 +79,6 @@ impl From<Result<Extracted, ExtractError>> for Answer {
         match result {
             Ok(extracted) => Self::Read(extracted),
             Err(error) => Self::Failed(error),
-        }
-    }
-}
-
-impl From<Answer> for Result<Extracted, ExtractError> {
-    fn from(answer: Answer) -> Self {
-        match answer {
-            Answer::Read(extracted) => Ok(extracted),
-            Answer::Failed(error) => Err(error),
         }
     }
 }
@@ -114,13 +129,23 @@ impl Write for Capped {
 }
 
 /// Writes a request and the document's bytes.
-pub(super) fn write_request(output: &mut impl Write, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_request(output: &mut impl Write, input: &Input<'_>) -> io::Result<()> {
     let request = Request {
-        name: name.to_owned(),
-        size: bytes.len() as u64,
+        name: input.name.to_owned(),
+        origin: input.origin,
+        size: input.bytes.len() as u64,
     };
-    write_json(output, &request, u64::MAX)?;
-    output.write_all(bytes)?;
+    write_with_payload(output, &request, input.bytes)
+}
+
+/// Writes a frame and the payload that it announces.
+pub(super) fn write_with_payload(
+    output: &mut impl Write,
+    value: &impl Serialize,
+    payload: &[u8],
+) -> io::Result<()> {
+    write_json(output, value, u64::MAX)?;
+    output.write_all(payload)?;
     output.flush()
 }
 

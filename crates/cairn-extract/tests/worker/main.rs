@@ -15,7 +15,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Trial};
 
 use cairn_extract::{
-    ExtractError, ExtractOptions, WorkerCommand, WorkerLimits, WorkerPool, extract, worker,
+    ExtractError, Input, WorkerCommand, WorkerLimits, WorkerPool, extract_with, worker,
 };
 
 fn main() {
@@ -71,12 +71,11 @@ fn main() {
 
 /// The life of a worker. The document's name says what the parser does.
 fn play(mode: &str) {
-    let options = ExtractOptions::default();
     let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
     match mode {
         "normal" => {
-            let served = worker::serve_with(input, output, |name, bytes| {
-                match name {
+            let served = worker::serve_with(input, output, |document, options, tools| {
+                match document.name {
                     "spin" => spin(),
                     "abort" => std::process::abort(),
                     "panic" => panic!("a parser's bug"),
@@ -86,18 +85,20 @@ fn play(mode: &str) {
                         let _ = std::io::stderr().write_all(&vec![b'e'; 1 << 20]);
                     }
                     "pid" => {
-                        let mut extracted = extract("a.txt", b"x", &options)?;
+                        let mut extracted =
+                            extract_with(&Input::file("a.txt", b"x"), options, tools)?;
                         extracted.title = Some(std::process::id().to_string());
                         return Ok(extracted);
                     }
                     "environment" => {
-                        let mut extracted = extract("a.txt", b"x", &options)?;
+                        let mut extracted =
+                            extract_with(&Input::file("a.txt", b"x"), options, tools)?;
                         extracted.title = Some(std::env::vars_os().count().to_string());
                         return Ok(extracted);
                     }
                     _ => {}
                 }
-                extract(name, bytes, &options)
+                extract_with(document, options, tools)
             });
             served.expect("the parent speaks our protocol");
         }
@@ -110,7 +111,7 @@ fn play(mode: &str) {
         // Greets as a worker does, then answers with nonsense.
         "liar" => {
             let mut output = output;
-            let ready = br#"{"version":1}"#;
+            let ready = br#"{"version":2}"#;
             let _ = output.write_all(&u32::try_from(ready.len()).unwrap().to_le_bytes());
             let _ = output.write_all(ready);
             let _ = output.write_all(&[3, 0, 0, 0, b'{', b'{', b'{']);
@@ -139,6 +140,7 @@ fn limits() -> WorkerLimits {
     WorkerLimits {
         n_workers: 1,
         deadline: Duration::from_secs(60),
+        tool_budget: Duration::from_secs(1),
         memory_bytes: 1 << 30,
         max_input_bytes: 1 << 20,
         max_output_bytes: 1 << 20,
@@ -149,15 +151,18 @@ fn limits() -> WorkerLimits {
 fn pool(mode: &str, limits: WorkerLimits) -> WorkerPool {
     let program = std::env::current_exe().expect("a program has a path");
     let args = vec![OsString::from("worker"), OsString::from(mode)];
-    WorkerPool::new(WorkerCommand { program, args }, limits)
+    WorkerPool::plain(WorkerCommand { program, args }, limits)
 }
 
 fn pid(pool: &WorkerPool) -> String {
-    pool.extract("pid", b"x").unwrap().title.unwrap()
+    pool.extract(&Input::file("pid", b"x"))
+        .unwrap()
+        .title
+        .unwrap()
 }
 
 fn text(pool: &WorkerPool) -> String {
-    pool.extract("a.md", b"# Hello\n\nworld")
+    pool.extract(&Input::file("a.md", b"# Hello\n\nworld"))
         .unwrap()
         .render()
         .text
@@ -169,13 +174,19 @@ fn documents_are_read_and_workers_reused() {
     assert_eq!(text(&pool), "Hello\n\nworld");
     assert_eq!(pid(&pool), first);
     assert_eq!(
-        pool.extract("environment", b"x").unwrap().title.as_deref(),
+        pool.extract(&Input::file("environment", b"x"))
+            .unwrap()
+            .title
+            .as_deref(),
         Some("0")
     );
-    let error = pool.extract("a.pdf", b"").unwrap_err();
+    let error = pool.extract(&Input::file("a.pdf", b"")).unwrap_err();
     assert!(matches!(error, ExtractError::Empty { .. }), "{error}");
     assert_eq!(
-        pool.extract("stderr", b"still fine").unwrap().render().text,
+        pool.extract(&Input::file("stderr", b"still fine"))
+            .unwrap()
+            .render()
+            .text,
         "still fine"
     );
     assert_eq!(pid(&pool), first);
@@ -192,7 +203,7 @@ fn a_spinning_parser_is_killed_at_the_deadline() {
     );
     let first = pid(&pool);
     assert_eq!(
-        pool.extract("spin", b"x").unwrap_err(),
+        pool.extract(&Input::file("spin", b"x")).unwrap_err(),
         ExtractError::TimedOut { limit_ms: 3000 }
     );
     assert_ne!(pid(&pool), first);
@@ -211,7 +222,7 @@ fn memory_is_limited() {
             ..limits()
         },
     );
-    let error = pool.extract("grow", b"x").unwrap_err();
+    let error = pool.extract(&Input::file("grow", b"x")).unwrap_err();
     assert_eq!(
         error,
         ExtractError::OutOfMemory {
@@ -224,7 +235,7 @@ fn memory_is_limited() {
 fn a_crash_fails_one_document() {
     let pool = pool("normal", limits());
     let first = pid(&pool);
-    let error = pool.extract("abort", b"x").unwrap_err();
+    let error = pool.extract(&Input::file("abort", b"x")).unwrap_err();
     assert_eq!(
         error,
         ExtractError::Crashed {
@@ -238,7 +249,7 @@ fn a_crash_fails_one_document() {
 fn a_panic_fails_one_document_and_keeps_the_worker() {
     let pool = pool("normal", limits());
     let first = pid(&pool);
-    let error = pool.extract("panic", b"x").unwrap_err();
+    let error = pool.extract(&Input::file("panic", b"x")).unwrap_err();
     assert_eq!(
         error,
         ExtractError::Crashed {
@@ -250,13 +261,15 @@ fn a_panic_fails_one_document_and_keeps_the_worker() {
 
 fn garbage_is_no_answer() {
     let error = pool("garbage", limits())
-        .extract("a.txt", b"x")
+        .extract(&Input::file("a.txt", b"x"))
         .unwrap_err();
     assert!(
         matches!(error, ExtractError::WorkerUnavailable { .. }),
         "{error}"
     );
-    let error = pool("liar", limits()).extract("a.txt", b"x").unwrap_err();
+    let error = pool("liar", limits())
+        .extract(&Input::file("a.txt", b"x"))
+        .unwrap_err();
     assert!(matches!(error, ExtractError::Crashed { .. }), "{error}");
 }
 
@@ -269,7 +282,9 @@ fn output_is_capped() {
         },
     );
     let first = pid(&pool);
-    let error = pool.extract("a.txt", &[b'x'; 2000]).unwrap_err();
+    let error = pool
+        .extract(&Input::file("a.txt", &[b'x'; 2000]))
+        .unwrap_err();
     assert!(
         matches!(error, ExtractError::TooLarge { limit: 1000, .. }),
         "{error}"
@@ -285,7 +300,9 @@ fn input_is_capped() {
             ..limits()
         },
     );
-    let error = pool.extract("a.txt", b"eleven byte").unwrap_err();
+    let error = pool
+        .extract(&Input::file("a.txt", b"eleven byte"))
+        .unwrap_err();
     assert!(
         matches!(error, ExtractError::TooLarge { limit: 10, .. }),
         "{error}"
@@ -318,7 +335,7 @@ fn many_threads_share_few_workers() {
             let pool = Arc::clone(&pool);
             std::thread::spawn(move || {
                 if n == 3 {
-                    assert!(pool.extract("abort", b"x").is_err());
+                    assert!(pool.extract(&Input::file("abort", b"x")).is_err());
                 }
                 assert_eq!(text(&pool), "Hello\n\nworld");
                 pid(&pool)
@@ -342,11 +359,11 @@ fn programs_that_are_no_workers_are_unavailable() {
         ..limits()
     };
     for pool in [
-        WorkerPool::new(missing, limits()),
+        WorkerPool::plain(missing, limits()),
         pool("silent", short),
         pool("other", limits()),
     ] {
-        let error = pool.extract("a.txt", b"x").unwrap_err();
+        let error = pool.extract(&Input::file("a.txt", b"x")).unwrap_err();
         assert!(
             matches!(error, ExtractError::WorkerUnavailable { .. }),
             "{error}"

@@ -24,9 +24,8 @@ fn main() -> ExitCode {
         .nth(1)
         .is_some_and(|first| first == "worker")
     {
-        let options = cairn_extract::ExtractOptions::default();
         let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
-        return match cairn_extract::worker::serve(input, output, &options) {
+        return match cairn_extract::worker::serve(input, output) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         };

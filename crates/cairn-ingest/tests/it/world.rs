@@ -207,7 +207,7 @@ fn pipeline(
         program: std::env::current_exe().unwrap(),
         args: vec![OsString::from("worker")],
     };
-    let workers = WorkerPool::new(command, WorkerLimits::default());
+    let workers = WorkerPool::plain(command, WorkerLimits::default());
     Pipeline::new(
         catalog.clone(),
         blobs.clone(),

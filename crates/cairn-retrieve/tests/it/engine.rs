@@ -35,7 +35,7 @@ impl World {
             program: "/nonexistent".into(),
             args: vec![],
         };
-        let workers = WorkerPool::new(command, WorkerLimits::default());
+        let workers = WorkerPool::plain(command, WorkerLimits::default());
         let pipeline = Pipeline::new(
             catalog.clone(),
             Arc::new(blobs),
@@ -321,7 +321,7 @@ async fn without_a_model_search_is_lexical_and_says_so() {
         Arc::new(
             BlobStore::open(world.dir.path().join("blobs"), BlobLimits::default()).expect("opens"),
         ),
-        Arc::new(WorkerPool::new(
+        Arc::new(WorkerPool::plain(
             WorkerCommand {
                 program: "/nonexistent".into(),
                 args: vec![],

@@ -18,13 +18,30 @@ pub enum DocumentStatus {
     Partial,
 }
 
-/// Something that could not be read.
+/// Something that a reader of the parse report should know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ParseWarning {
+    /// What it is about; these names are stable: `unreadable`, `no_text_layer`, `unmapped_font`, `low_confidence`,
+    /// `recovered`, `limit`, `unsupported`, `missing_value`, `other`; and without loss: `hidden`, `cleaned`.
+    pub code: String,
     /// Page, where there is one.
     pub page: Option<u32>,
+    /// The attachment or archive member it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// What happened.
     pub reason: String,
+}
+
+/// What text recognition did for a document.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct OcrReport {
+    /// Pages and pictures that were recognised.
+    pub pages: u32,
+    /// Words found on them.
+    pub words: u64,
+    /// Mean confidence over those words, 0 to 1.
+    pub confidence: f64,
 }
 
 /// What was seen and kept of a document.
@@ -32,18 +49,64 @@ pub struct ParseWarning {
 pub struct ParseReport {
     /// Pages or slides, in formats that have them.
     pub pages: Option<u32>,
+    /// Pages of those that could not be read.
+    pub pages_failed: u32,
+    /// Headings, paragraphs, list items, tables and so on that came out.
+    pub elements: u32,
     /// Tables and sheets.
     pub tables: u32,
     /// Table cells that hold something.
     pub cells: u64,
+    /// Cells that were not kept.
+    pub cells_failed: u64,
     /// Pictures.
     pub images: u32,
+    /// Documents within this one: attachments, archive members.
+    pub parts: u32,
+    /// Parts that could not be read.
+    pub parts_failed: u32,
     /// Characters that the format holds.
     pub chars_seen: u64,
     /// Characters that were kept.
     pub chars_kept: u64,
-    /// What could not be read.
+    /// Characters that could not be read; the rest was left out on purpose (repeated headers, navigation, hidden text).
+    pub chars_failed: u64,
+    /// Text recognition, where there was any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocr: Option<OcrReport>,
+    /// What could not be read, and what else a reader should know.
     pub warnings: Vec<ParseWarning>,
+}
+
+impl From<&cairn_types::ParseReport> for ParseReport {
+    fn from(report: &cairn_types::ParseReport) -> Self {
+        let warnings = report.warnings.iter().map(|warning| ParseWarning {
+            code: warning.code.as_str().to_owned(),
+            page: warning.page,
+            part: warning.part.clone(),
+            reason: warning.reason.clone(),
+        });
+        Self {
+            pages: report.pages,
+            pages_failed: report.pages_failed,
+            elements: report.elements,
+            tables: report.tables,
+            cells: report.cells,
+            cells_failed: report.cells_failed,
+            images: report.images,
+            parts: report.parts,
+            parts_failed: report.parts_failed,
+            chars_seen: report.chars_seen,
+            chars_kept: report.chars_kept,
+            chars_failed: report.chars_failed,
+            ocr: report.ocr.map(|ocr| OcrReport {
+                pages: ocr.pages,
+                words: ocr.words,
+                confidence: ocr.confidence,
+            }),
+            warnings: warnings.collect(),
+        }
+    }
 }
 
 /// A document.
@@ -78,7 +141,7 @@ pub struct Document {
     pub chunks: u32,
     /// How well it was understood.
     pub status: DocumentStatus,
-    /// Share of its characters that was kept, 0 to 1.
+    /// How much of it was understood, 0 to 1.
     pub coverage: f64,
     /// What was seen and kept.
     pub report: ParseReport,
@@ -129,22 +192,7 @@ impl Document {
                 cairn_types::DocumentStatus::Partial => DocumentStatus::Partial,
             },
             coverage: report.coverage(),
-            report: ParseReport {
-                pages: report.pages,
-                tables: report.tables,
-                cells: report.cells,
-                images: report.images,
-                chars_seen: report.chars_seen,
-                chars_kept: report.chars_kept,
-                warnings: report
-                    .warnings
-                    .iter()
-                    .map(|warning| ParseWarning {
-                        page: warning.page,
-                        reason: warning.reason.clone(),
-                    })
-                    .collect(),
-            },
+            report: report.into(),
             modified_at: summary.modified_at.map(timestamp),
             created_at: timestamp(summary.created_at),
             updated_at: timestamp(summary.updated_at),

@@ -24,7 +24,7 @@ pub use chat::{
 };
 pub use docs::{
     Chunk, ChunkList, Collection, CollectionList, Document, DocumentList, DocumentPatch,
-    DocumentStatus, ParseReport, ParseWarning, WriteReply,
+    DocumentStatus, OcrReport, ParseReport, ParseWarning, WriteReply,
 };
 pub use explain::{
     Candidate, Explanation, FilterStep, Stage, WhyNotReason, WhyNotReply, WhyNotRequest,

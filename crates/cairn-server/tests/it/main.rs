@@ -26,9 +26,8 @@ type Test = (&'static str, fn());
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if args.first().is_some_and(|first| first == "worker") {
-        let options = cairn_extract::ExtractOptions::default();
         let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
-        return match cairn_extract::worker::serve(input, output, &options) {
+        return match cairn_extract::worker::serve(input, output) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         };

@@ -98,7 +98,7 @@ impl TestApp {
         let app = App::new(AppParts {
             catalog: catalog.clone(),
             blobs: Arc::new(blobs),
-            workers: Arc::new(WorkerPool::new(command, WorkerLimits::default())),
+            workers: Arc::new(WorkerPool::plain(command, WorkerLimits::default())),
             embedder: setup.embedder,
             models: ModelStore::open(dir.path().join("models")),
             load: LoadOptions::default(),

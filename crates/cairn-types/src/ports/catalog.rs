@@ -13,12 +13,13 @@ use crate::chunk::{EmbeddingSpace, NewChunk, Passage};
 use crate::clock::Timestamp;
 use crate::document::{
     BlobHash, Collection, DocumentFilter, DocumentStatus, DocumentSummary, Fingerprint, InputHash,
-    ParseReport, Source,
+    Source,
 };
 use crate::element::Element;
 use crate::error::{ErrorKind, HasKind};
 use crate::ids::{ChunkNo, DocumentId, JobId, KeyId, Seq, TenantId, VersionNo};
 use crate::job::{Job, JobItem, JobState, NewJob};
+use crate::report::ParseReport;
 use crate::scope::{AccessList, Principal, Scope, SystemScope};
 use crate::text::CharSpan;
 
