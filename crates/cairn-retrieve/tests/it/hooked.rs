@@ -207,14 +207,6 @@ impl Catalog for HookedCatalog {
         self.inner.chunks_without_vector(system, space, limit).await
     }
 
-    async fn touch_documents(
-        &self,
-        system: SystemScope,
-        chunks: &[ChunkNo],
-    ) -> Result<Seq, CatalogError> {
-        self.inner.touch_documents(system, chunks).await
-    }
-
     async fn head(&self, system: SystemScope) -> Result<Seq, CatalogError> {
         self.inner.head(system).await
     }

@@ -1,4 +1,4 @@
-//! Changes to a known document without a version: set metadata, move, delete, restore, touch.
+//! Changes to a known document without a version: set metadata, move, delete, restore.
 //!
 //! Those on behalf of a person pass the scope first: what it may not read, it may not change or know of.
 
@@ -144,38 +144,6 @@ pub(super) fn restore_document(db: &Db<'_>, scope: &Scope, document: DocumentId)
         ))?;
     revive(db, tenant, document, seq)?;
     Ok(seq)
-}
-
-/// Change records for the documents that these living chunks belong to.
-pub(super) fn touch_documents(
-    db: &Db<'_>,
-    system: SystemScope,
-    chunks: impl Iterator<Item = u32>,
-) -> DbResult<Seq> {
-    let tenant = system.tenant;
-    let mut document_of = db.conn.prepare_cached(
-        "SELECT c.document_id FROM chunks c
-         JOIN documents d
-           ON d.tenant_id = c.tenant_id AND d.document_id = c.document_id AND d.version = c.version
-         WHERE c.tenant_id = ?1 AND c.chunk_no = ?2 AND d.deleted_at IS NULL",
-    )?;
-    let mut documents = BTreeSet::new();
-    for chunk_no in chunks {
-        let id: Option<i64> = document_of
-            .query_row((tenant.0, chunk_no), |row| row.get(0))
-            .optional()?;
-        documents.extend(id);
-    }
-    let mut last = db.head(tenant)?;
-    for id in documents {
-        last = next_seq(db, tenant, DocumentId(id_from_sql(id)))?;
-        db.conn
-            .prepare_cached(
-                "UPDATE documents SET changed_seq = ?3 WHERE tenant_id = ?1 AND document_id = ?2",
-            )?
-            .execute((tenant.0, id, to_sql(last.0, "the position")?))?;
-    }
-    Ok(last)
 }
 
 /// Living documents with a chunk of this input: `?1` tenant, `?2` hash. The `+` keeps the planner from walking all chunks of

@@ -250,19 +250,6 @@ impl Catalog for SqliteCatalog {
             .await
     }
 
-    async fn touch_documents(
-        &self,
-        system: SystemScope,
-        chunks: &[ChunkNo],
-    ) -> Result<Seq, CatalogError> {
-        let chunks = chunks.to_vec();
-        self.threads
-            .write(move |db| {
-                change::touch_documents(db, system, chunks.iter().map(|chunk| chunk.0))
-            })
-            .await
-    }
-
     async fn head(&self, system: SystemScope) -> Result<Seq, CatalogError> {
         self.threads.read(move |db| db.head(system.tenant)).await
     }

@@ -397,13 +397,6 @@ pub trait Catalog: Send + Sync {
         limit: usize,
     ) -> Result<Vec<IndexChunk>, CatalogError>;
 
-    /// Writes change records for documents whose vectors were filled in later.
-    async fn touch_documents(
-        &self,
-        system: SystemScope,
-        chunks: &[ChunkNo],
-    ) -> Result<Seq, CatalogError>;
-
     // --- indexes -------------------------------------------------------------------------------------
 
     /// The newest position.

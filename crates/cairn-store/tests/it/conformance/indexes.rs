@@ -273,36 +273,6 @@ pub(crate) async fn chunks_without_vector_are_found_after_a_restore(bench: Bench
     assert_eq!(without(0).await, [""; 0]);
 }
 
-pub(crate) async fn touched_documents_appear_among_the_changes(bench: Bench<'_>) {
-    let tenant = bench.system();
-    let a = bench.publish(version("/a", &["a0", "a1"])).await.document;
-    bench.publish(version("/b", &["b0"])).await;
-    let c = bench.publish(version("/c", &["c0"])).await.document;
-    bench.publish(version("/b", &["b0 new"])).await;
-    // Number 2 belongs to an ended version and 99 to nobody.
-    let chunks = [0, 1, 2, 3, 99].map(ChunkNo);
-    let seq = bench
-        .catalog
-        .touch_documents(tenant, &chunks)
-        .await
-        .unwrap();
-    assert_eq!(seq, Seq(6));
-    let changes = bench
-        .catalog
-        .changes_after(tenant, Seq(4), 9)
-        .await
-        .unwrap();
-    let mut touched: Vec<_> = changes.iter().map(|change| change.document).collect();
-    touched.sort();
-    let mut expected = vec![a, c];
-    expected.sort();
-    assert_eq!(touched, expected);
-    assert_eq!(
-        bench.catalog.touch_documents(tenant, &[]).await.unwrap(),
-        Seq(6)
-    );
-}
-
 pub(crate) async fn whoever_shares_a_text_hears_of_its_vector(bench: Bench<'_>) {
     let (tenant, mini) = (bench.system(), space("mini"));
     let a = bench.publish(version("/a", &["x", "y"])).await.document;

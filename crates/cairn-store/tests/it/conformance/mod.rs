@@ -46,7 +46,6 @@ suite! {
         vectors_are_kept_once_per_space_and_input,
         unsound_vectors_are_refused,
         chunks_without_vector_are_found_after_a_restore,
-        touched_documents_appear_among_the_changes,
         whoever_shares_a_text_hears_of_its_vector,
         known_items_are_those_below_the_prefix,
         a_long_list_of_ids_is_no_limit,
