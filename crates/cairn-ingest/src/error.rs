@@ -15,6 +15,9 @@ pub enum IngestError {
     /// The model failed.
     #[error(transparent)]
     Embed(#[from] EmbedError),
+    /// Documents cannot be read at all: no worker process starts.
+    #[error(transparent)]
+    Extract(#[from] cairn_extract::ExtractError),
     /// A path or pattern names nothing.
     #[error("nothing found at `{pattern}`")]
     NothingFound {
@@ -61,6 +64,7 @@ impl HasKind for IngestError {
             Self::Catalog(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Embed(error) => error.kind(),
+            Self::Extract(error) => error.kind(),
             Self::NothingFound { .. } => ErrorKind::NotFound,
             Self::BadPattern { .. } => ErrorKind::InvalidInput,
             Self::SyncOfNothing { .. } | Self::SyncDeletesTooMuch { .. } => ErrorKind::Conflict,
@@ -74,6 +78,7 @@ impl HasKind for IngestError {
             Self::Catalog(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Embed(error) => error.hint(),
+            Self::Extract(error) => error.hint(),
             Self::NothingFound { .. } => {
                 Some("check the path; quote a pattern so that the shell does not expand it".into())
             }

@@ -83,8 +83,8 @@ impl Pipeline {
     /// Reads files into the catalog. `emit` is called in order of the files.
     ///
     /// # Errors
-    /// Where the catalog or the model fails, a sync would delete too much, or `cancel` is cancelled. What was
-    /// published before stays.
+    /// Where the catalog, the model or the start of a parser process fails, a sync would delete too much, or `cancel` is
+    /// cancelled. What was published before stays.
     pub async fn ingest_files(
         &self,
         scope: &Scope,
@@ -354,8 +354,9 @@ impl Pipeline {
             return Seen::WouldRead(item);
         }
         let ready = match self.read(item, &bytes) {
-            Ok(ready) => ready,
-            Err(report) => return Seen::Report(report),
+            Ok(Ok(ready)) => ready,
+            Ok(Err(report)) => return Seen::Report(report),
+            Err(error) => return Seen::Fatal(error),
         };
         // Only now: nothing is kept of a file that cannot be read, and no document names an original that is not there.
         let started = Instant::now();

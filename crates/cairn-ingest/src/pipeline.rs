@@ -197,17 +197,23 @@ impl Pipeline {
         }
     }
 
-    /// Stage one for one original: parse and cut. Blocking. The error is this document's alone.
-    pub(crate) fn read(&self, item: Item, bytes: &[u8]) -> Result<Ready, Box<DocumentReport>> {
+    /// Stage one for one original: parse and cut. Blocking. The inner error is this document's alone; the outer one
+    /// says that no document can be read.
+    pub(crate) fn read(
+        &self,
+        item: Item,
+        bytes: &[u8],
+    ) -> Result<Result<Ready, Box<DocumentReport>>, IngestError> {
         let started = Instant::now();
         let extracted = match self.workers.extract(&Input::file(&item.name, bytes)) {
             Ok(extracted) => extracted,
-            Err(error) => return Err(Box::new(failed(&item, &error))),
+            Err(error) if is_fatal(error.kind()) => return Err(error.into()),
+            Err(error) => return Ok(Err(Box::new(failed(&item, &error)))),
         };
         let parse = started.elapsed();
         let mut ready = self.cut(item, extracted);
         ready.times.parse = parse;
-        Ok(ready)
+        Ok(Ok(ready))
     }
 
     /// Cuts parsed elements into chunks. Blocking.

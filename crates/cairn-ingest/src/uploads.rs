@@ -17,7 +17,7 @@ impl Pipeline {
     /// documents back that were deleted.
     ///
     /// # Errors
-    /// Where the catalog or the model fails (the job goes back to the queue, unless not even that can be written: the caller
+    /// Where the catalog, the model or the start of a parser process fails (the job goes back to the queue, unless not even that can be written: the caller
     /// sets the state again), or `cancel` is cancelled (the attempt is not counted).
     pub async fn run_job(
         &self,
@@ -139,7 +139,7 @@ impl Pipeline {
         let pipeline = self.clone();
         let read = tokio::task::spawn_blocking(move || {
             let bytes = pipeline.blobs.read_verified(pipeline.tenant, blob)?;
-            Ok::<_, cairn_store::StoreError>(pipeline.read(item, &bytes))
+            pipeline.read(item, &bytes)
         })
         .await
         .map_err(|error| IngestError::Bug(error.to_string()))?;
@@ -150,7 +150,7 @@ impl Pipeline {
                 emit(IngestEvent::Document((*report).clone()));
                 return Ok(*report);
             }
-            Err(error) if is_fatal(error.kind()) => return Err(error.into()),
+            Err(error) if is_fatal(error.kind()) => return Err(error),
             Err(error) => {
                 return Ok(refused(
                     &stored.key,

@@ -2,7 +2,7 @@
 
 use cairn_ingest::{DeletionGuard, FilesRequest, PipelineOptions, Unreadable};
 use cairn_testkit::access;
-use cairn_types::JobState;
+use cairn_types::{ErrorKind, HasKind as _, JobState};
 
 use crate::Test;
 use crate::world::{World, run, tags};
@@ -29,7 +29,35 @@ pub(crate) const TESTS: &[Test] = &[
         "files::a_job_ends_though_its_failures_are_not_recorded",
         job_ends,
     ),
+    (
+        "files::a_run_stops_where_no_worker_starts",
+        no_worker_no_run,
+    ),
 ];
+
+fn no_worker_no_run() {
+    run(async {
+        let mut world = World::new().await;
+        for name in ["a.md", "b.md", "c.md"] {
+            world.write(name, name);
+        }
+        let without = world.pipeline_without_workers();
+        let sound = std::mem::replace(&mut world.pipeline, without);
+        let error = world.ingest(world.request()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("no-such-program"), "{error}");
+        assert!(error.hint().is_some(), "{error}");
+        let job = &world.jobs().await[0];
+        assert_eq!(job.state, JobState::Failed);
+        assert!(
+            job.request.items.is_empty(),
+            "no document is to blame: {job:?}"
+        );
+        world.pipeline = sound;
+        let summary = world.ingest(world.request()).await.unwrap();
+        assert_eq!((summary.n_added, summary.n_failed), (3, 0));
+    });
+}
 
 fn labels_stay() {
     run(async {

@@ -1,7 +1,7 @@
 //! Jobs of uploads: labels that stay, readers that were taken away meanwhile.
 
 use cairn_testkit::access;
-use cairn_types::{AccessList, JobState, Outcome};
+use cairn_types::{AccessList, HasKind as _, JobState, Outcome};
 
 use crate::Test;
 use crate::world::{World, run, tags};
@@ -17,7 +17,35 @@ pub(crate) const TESTS: &[Test] = &[
         "uploads::a_document_is_narrowed_before_it_comes_back",
         narrowed_first,
     ),
+    (
+        "uploads::a_job_waits_where_no_worker_starts",
+        no_worker_no_outcome,
+    ),
 ];
+
+fn no_worker_no_outcome() {
+    run(async {
+        let mut world = World::new().await;
+        world.upload("a.md", "one", &[], None).await;
+        let without = world.pipeline_without_workers();
+        let sound = std::mem::replace(&mut world.pipeline, without);
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let error = world.work(&cancel).await.unwrap_err();
+        assert!(error.kind().is_retryable(), "{error}");
+        let job = &world.jobs().await[0];
+        assert_eq!(
+            (job.state, job.request.items[0].outcome),
+            (JobState::Queued, Outcome::Pending)
+        );
+        world.pipeline = sound;
+        world.work(&cancel).await.unwrap();
+        let job = &world.jobs().await[0];
+        assert_eq!(
+            (job.state, job.request.items[0].outcome),
+            (JobState::Done, Outcome::Added)
+        );
+    });
+}
 
 fn tags_stay() {
     run(async {

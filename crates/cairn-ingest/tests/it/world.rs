@@ -68,6 +68,22 @@ impl World {
         pipeline(&self.catalog, &self.blobs, self.tenant, embedder, options)
     }
 
+    /// A pipeline over the same data for which no worker process starts.
+    pub(crate) fn pipeline_without_workers(&self) -> Pipeline {
+        let command = WorkerCommand {
+            program: self.dir.path().join("no-such-program"),
+            args: Vec::new(),
+        };
+        Pipeline::new(
+            self.catalog.clone(),
+            self.blobs.clone(),
+            Arc::new(WorkerPool::plain(command, WorkerLimits::default())),
+            None,
+            self.tenant,
+            PipelineOptions::default(),
+        )
+    }
+
     pub(crate) fn owner(&self) -> Scope {
         cairn_testkit::owner_of(self.tenant)
     }
