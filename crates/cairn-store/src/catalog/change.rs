@@ -5,7 +5,6 @@
 use std::collections::BTreeSet;
 
 use cairn_types::{AccessList, DocumentId, InputHash, Scope, Seq, SystemScope, TenantId};
-use rusqlite::OptionalExtension;
 
 use super::failure::{DbResult, invalid, not_found};
 use super::publish::{Known, end_version, living_at, load, next_seq, revive, taken};
