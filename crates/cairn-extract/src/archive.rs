@@ -37,6 +37,27 @@ impl<'a> Archive<'a> {
             .collect()
     }
 
+    /// Number of members.
+    pub(crate) fn len(&self) -> usize {
+        self.zip.len()
+    }
+
+    /// Name and bytes of the member at `index`, which may share its name with another one.
+    pub(crate) fn read_at(&mut self, index: usize) -> (String, Result<Vec<u8>, ExtractError>) {
+        let cx = self.cx;
+        let name = self
+            .zip
+            .name_for_index(index)
+            .and_then(|name| name.ok().map(std::borrow::Cow::into_owned))
+            .unwrap_or_else(|| format!("member {}", index + 1));
+        let mut bytes = Vec::new();
+        let done = match self.zip.by_index(index) {
+            Ok(member) => expand(member, &name, cx, Some(&mut bytes)),
+            Err(error) => Err(from_zip(&error)),
+        };
+        (name, done.map(|()| bytes))
+    }
+
     /// Bytes of the member `name`, or `None` where the archive has none.
     pub(crate) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExtractError> {
         let mut bytes = Vec::new();
@@ -48,42 +69,52 @@ impl<'a> Archive<'a> {
         self.expand(name, None).map(|_| ())
     }
 
-    fn expand(&mut self, name: &str, mut into: Option<&mut Vec<u8>>) -> Result<bool, ExtractError> {
-        let mut member = match self.zip.by_name(name) {
-            Ok(member) => member,
-            Err(ZipError::FileNotFound) => return Ok(false),
-            Err(error) => return Err(from_zip(&error)),
-        };
-        let n_packed = member.compressed_size().max(1);
-        let max_ratio = self.cx.options.max_zip_ratio;
-        let mut n_member = 0;
-        let mut buffer = [0; 32 << 10];
-        loop {
-            let n = match member.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => n,
-                // A damaged tail: what came out before it may still be of use to a lenient parser.
-                Err(_) if n_member > 0 => break,
-                Err(error) => {
-                    return Err(ExtractError::malformed(format!(
-                        "archive member `{name}`: {error}"
-                    )));
-                }
-            };
-            n_member += n as u64;
-            self.cx.count_expanded(n as u64)?;
-            if n_member > RATIO_FLOOR && n_member / n_packed > max_ratio {
-                return Err(ExtractError::too_large(
-                    "expansion ratio of an archive member",
-                    max_ratio,
-                ));
-            }
-            if let Some(bytes) = into.as_deref_mut() {
-                bytes.extend_from_slice(&buffer[..n]);
-            }
+    fn expand(&mut self, name: &str, into: Option<&mut Vec<u8>>) -> Result<bool, ExtractError> {
+        let cx = self.cx;
+        match self.zip.by_name(name) {
+            Ok(member) => expand(member, name, cx, into).map(|()| true),
+            Err(ZipError::FileNotFound) => Ok(false),
+            Err(error) => Err(from_zip(&error)),
         }
-        Ok(true)
     }
+}
+
+/// Reads a member to its end, within the limits.
+fn expand(
+    mut member: zip::read::ZipFile<'_, Cursor<&[u8]>>,
+    name: &str,
+    cx: &Context<'_>,
+    mut into: Option<&mut Vec<u8>>,
+) -> Result<(), ExtractError> {
+    let n_packed = member.compressed_size().max(1);
+    let max_ratio = cx.options.max_zip_ratio;
+    let mut n_member = 0;
+    let mut buffer = [0; 32 << 10];
+    loop {
+        let n = match member.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => n,
+            // A damaged tail: what came out before it may still be of use to a lenient parser.
+            Err(_) if n_member > 0 => break,
+            Err(error) => {
+                return Err(ExtractError::malformed(format!(
+                    "archive member `{name}`: {error}"
+                )));
+            }
+        };
+        n_member += n as u64;
+        cx.count_expanded(n as u64)?;
+        if n_member > RATIO_FLOOR && n_member / n_packed > max_ratio {
+            return Err(ExtractError::too_large(
+                "expansion ratio of an archive member",
+                max_ratio,
+            ));
+        }
+        if let Some(bytes) = into.as_deref_mut() {
+            bytes.extend_from_slice(&buffer[..n]);
+        }
+    }
+    Ok(())
 }
 
 fn from_zip(error: &ZipError) -> ExtractError {

@@ -98,6 +98,23 @@ impl Builder {
         });
     }
 
+    /// Takes over what was read elsewhere as this document's own.
+    pub(crate) fn absorb(&mut self, read: Extracted) {
+        for element in read.elements {
+            if self.elements.len() >= self.max_elements {
+                self.n_over += 1;
+            } else {
+                self.elements.push(element);
+            }
+        }
+        let parts = self.report.parts + read.report.parts;
+        self.report.add_part("", read.report);
+        self.report.parts = parts;
+        for warning in &mut self.report.warnings {
+            warning.part = warning.part.take().filter(|part| !part.is_empty());
+        }
+    }
+
     /// Takes over what was read of the part `name`: a heading with its name, then its elements one level deeper.
     pub(crate) fn push_part(&mut self, name: &str, level: u8, part: Extracted) {
         let mut heading = Element::new(ElementKind::Heading, name);

@@ -61,6 +61,12 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// Whether a budget is used up, so that nothing more can be read of this document.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.n_expanded.get() > self.options.max_expanded_bytes
+            || self.n_parts.get() >= self.options.max_parts
+    }
+
     /// Runs `read` one level deeper, where depth and number of parts allow it.
     pub(crate) fn nested<T>(
         &self,

@@ -10,7 +10,9 @@ use crate::detect::{MediaType, detect};
 use crate::error::ExtractError;
 use crate::options::ExtractOptions;
 use crate::tools::{NoTools, Tools};
-use crate::{code, delimited, docx, html, json, markdown, pdf, spreadsheet, text};
+use crate::{
+    code, containers, delimited, docx, html, json, mail, markdown, pdf, spreadsheet, text,
+};
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
 pub const EXTRACTOR_VERSION: &str = "3";
@@ -108,6 +110,11 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::Docx => docx::read(bytes, cx, &mut builder)?,
         MediaType::Xlsx => spreadsheet::read_xlsx(bytes, cx, &mut builder)?,
         MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
+        MediaType::Zip => containers::read_zip(bytes, cx, &mut builder)?,
+        MediaType::Tar => containers::read_tar(bytes, cx, &mut builder)?,
+        MediaType::Gzip => containers::read_gzip(name, bytes, cx, &mut builder)?,
+        MediaType::Eml => mail::read_eml(bytes, cx, &mut builder)?,
+        MediaType::Msg => mail::read_msg(bytes, cx, &mut builder)?,
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
         MediaType::Other(_)
         | MediaType::Xlsb
@@ -119,12 +126,7 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         | MediaType::Rtf
         | MediaType::Doc
         | MediaType::Ppt
-        | MediaType::Eml
-        | MediaType::Msg
         | MediaType::Xml
-        | MediaType::Zip
-        | MediaType::Tar
-        | MediaType::Gzip
         | MediaType::Image(_)
         | MediaType::Audio(_)
         | MediaType::Video(_)
@@ -155,8 +157,6 @@ fn unsupported(media_type: &str) -> ExtractError {
         "application/vnd.oasis.opendocument.spreadsheet"
         | "application/vnd.ms-excel.sheet.binary.macroEnabled.12" => "save the workbook as XLSX",
         "application/epub+zip" => "convert the book to HTML or PDF",
-        "message/rfc822" | "application/vnd.ms-outlook" => "save the message as HTML or text",
-        "application/zip" => "unpack the archive and add its files",
         "application/octet-stream" => "the content is of no type that is known here",
         other if other.starts_with("image/") => "convert the picture to a PDF with a text layer",
         other if other.starts_with("audio/") || other.starts_with("video/") => {

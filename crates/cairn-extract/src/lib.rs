@@ -3,6 +3,7 @@
 mod archive;
 mod builder;
 mod code;
+mod containers;
 mod context;
 mod delimited;
 mod detect;
@@ -11,6 +12,7 @@ mod error;
 mod extract;
 mod html;
 mod json;
+mod mail;
 mod markdown;
 mod options;
 mod pdf;

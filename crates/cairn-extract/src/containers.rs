@@ -1,0 +1,357 @@
+//! Archives of documents: ZIP, TAR and gzip. Each member is read as a document of its own and becomes a part.
+//!
+//! Names are labels only: nothing is written anywhere, so `../` in a name can reach nothing. What comes out is counted
+//! against the budgets of the whole document (bytes, parts, depth), whatever an archive says of its sizes. Members that
+//! no person put there (folders, resource forks, thumbnails) are passed over; everything else is read or named in a warning.
+
+use std::io::Read;
+
+use cairn_types::WarningCode;
+use flate2::read::MultiGzDecoder;
+
+use crate::archive::Archive;
+use crate::builder::Builder;
+use crate::context::Context;
+use crate::error::ExtractError;
+use crate::extract::read_part;
+
+/// Compressed bytes below which a gzip file may expand at any ratio.
+const RATIO_FLOOR: u64 = 1 << 20;
+
+/// Reads the documents of a ZIP archive.
+pub(crate) fn read_zip(
+    bytes: &[u8],
+    cx: &Context<'_>,
+    builder: &mut Builder,
+) -> Result<(), ExtractError> {
+    let mut archive = Archive::open(bytes, cx)?;
+    for index in 0..archive.len() {
+        let (name, content) = archive.read_at(index);
+        if name.ends_with('/') || is_litter(&name) {
+            continue;
+        }
+        let name = label(&name);
+        match content {
+            Ok(content) => push_member(&name, &content, cx, builder),
+            Err(error) => builder.failed_part(&name, &error),
+        }
+        if stop_if_spent(cx, archive.len() - index - 1, builder) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the documents of a TAR archive.
+pub(crate) fn read_tar(
+    bytes: &[u8],
+    cx: &Context<'_>,
+    builder: &mut Builder,
+) -> Result<(), ExtractError> {
+    let damaged =
+        |error: std::io::Error| ExtractError::malformed(format!("damaged archive: {error}"));
+    let mut archive = tar::Archive::new(bytes);
+    let max_entries = cx.options.max_zip_entries;
+    let mut n_entries = 0;
+    for entry in archive.entries().map_err(damaged)? {
+        let mut entry = match entry {
+            Ok(entry) => entry,
+            Err(error) if n_entries > 0 => {
+                builder.warn(
+                    WarningCode::Recovered,
+                    None,
+                    format!("the archive is damaged after {n_entries} members: {error}"),
+                );
+                break;
+            }
+            Err(error) => return Err(damaged(error)),
+        };
+        n_entries += 1;
+        if n_entries > max_entries {
+            return Err(ExtractError::too_large(
+                "number of archive members",
+                max_entries as u64,
+            ));
+        }
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        // Links lead nowhere here, devices and folders hold nothing.
+        if !entry.header().entry_type().is_file() || is_litter(&name) {
+            continue;
+        }
+        let name = label(&name);
+        match read_counted(&mut entry, cx) {
+            Ok(content) => push_member(&name, &content, cx, builder),
+            Err(error) => builder.failed_part(&name, &error),
+        }
+        if stop_if_spent(cx, 0, builder) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads what a gzip file holds: a TAR archive's documents, or one document.
+pub(crate) fn read_gzip(
+    name: &str,
+    bytes: &[u8],
+    cx: &Context<'_>,
+    builder: &mut Builder,
+) -> Result<(), ExtractError> {
+    let mut content = Vec::new();
+    let mut decoder = MultiGzDecoder::new(bytes);
+    let mut buffer = [0; 32 << 10];
+    loop {
+        match decoder.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                cx.count_expanded(n as u64)?;
+                content.extend_from_slice(&buffer[..n]);
+                let n_out = content.len() as u64;
+                let max_ratio = cx.options.max_zip_ratio;
+                if n_out > RATIO_FLOOR && n_out / bytes.len().max(1) as u64 > max_ratio {
+                    return Err(ExtractError::too_large(
+                        "expansion ratio of a gzip file",
+                        max_ratio,
+                    ));
+                }
+            }
+            Err(error) if content.is_empty() => {
+                return Err(ExtractError::malformed(format!(
+                    "damaged gzip file: {error}"
+                )));
+            }
+            Err(error) => {
+                builder.warn(
+                    WarningCode::Recovered,
+                    None,
+                    format!("the gzip file is damaged and was read only in part: {error}"),
+                );
+                break;
+            }
+        }
+    }
+    let inner = inner_name(name);
+    if crate::detect::detect(&inner, &content) == crate::detect::MediaType::Tar {
+        return read_tar(&content, cx, builder);
+    }
+    let part = read_part(&inner, &content, cx)?;
+    builder.push_part(&label(&inner), 1, part);
+    Ok(())
+}
+
+/// Reads one member as a document.
+fn push_member(name: &str, content: &[u8], cx: &Context<'_>, builder: &mut Builder) {
+    // Placeholders such as `__init__.py` hold nothing that could be lost.
+    if content.is_empty() {
+        return;
+    }
+    match read_part(name, content, cx) {
+        Ok(part) => builder.push_part(name, 1, part),
+        Err(error) => builder.failed_part(name, &error),
+    }
+}
+
+/// Whether the document's budget is used up; then says how many members were not looked at (0: not known).
+fn stop_if_spent(cx: &Context<'_>, n_left: usize, builder: &mut Builder) -> bool {
+    if !cx.is_spent() {
+        return false;
+    }
+    let what = match n_left {
+        0 => "the rest of the archive".to_owned(),
+        n => format!("{n} members of the archive"),
+    };
+    builder.report.parts += u32::try_from(n_left).unwrap_or(u32::MAX);
+    builder.report.parts_failed += u32::try_from(n_left).unwrap_or(u32::MAX);
+    builder.warn(
+        WarningCode::Limit,
+        None,
+        format!("{what} was not read: the limits of one document are reached"),
+    );
+    true
+}
+
+/// Bytes of a member, counted as they come out. Sparse members expand without a compressed size to compare with.
+fn read_counted(input: &mut impl Read, cx: &Context<'_>) -> Result<Vec<u8>, ExtractError> {
+    let mut content = Vec::new();
+    let mut buffer = [0; 32 << 10];
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => return Ok(content),
+            Ok(n) => {
+                cx.count_expanded(n as u64)?;
+                content.extend_from_slice(&buffer[..n]);
+            }
+            Err(error) => {
+                return Err(ExtractError::malformed(format!("damaged member: {error}")));
+            }
+        }
+    }
+}
+
+/// Files that systems leave in archives and nobody wrote.
+fn is_litter(name: &str) -> bool {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    name.starts_with("__MACOSX/")
+        || file.starts_with("._")
+        || matches!(file, ".DS_Store" | "Thumbs.db" | "desktop.ini")
+}
+
+/// A member's name as a label: one line, relative, of bounded length.
+pub(crate) fn label(name: &str) -> String {
+    let clean: String = name
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(500)
+        .collect();
+    let clean = clean.replace('\\', "/");
+    let steps: Vec<&str> = clean
+        .split('/')
+        .map(str::trim)
+        .filter(|step| !matches!(*step, "" | "." | ".."))
+        .collect();
+    if steps.is_empty() {
+        "unnamed".to_owned()
+    } else {
+        steps.join("/")
+    }
+}
+
+/// `a.tar.gz` holds `a.tar`, `a.tgz` too.
+fn inner_name(name: &str) -> String {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let lower = file.to_ascii_lowercase();
+    if lower.ends_with(".tgz") {
+        return format!("{}.tar", &file[..file.len() - 4]);
+    }
+    match lower.strip_suffix(".gz") {
+        Some(stem) if !stem.is_empty() => file[..stem.len()].to_owned(),
+        _ => file.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::archive::tests::zip_of;
+    use crate::extract::extract;
+    use crate::options::ExtractOptions;
+
+    fn tar_of(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut writer = tar::Builder::new(Vec::new());
+        for (name, bytes) in members {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            writer.append_data(&mut header, name, *bytes).unwrap();
+        }
+        writer.into_inner().unwrap()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(bytes).unwrap();
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn members_are_documents_with_their_names_as_headings() {
+        let members: [(&str, &[u8]); 6] = [
+            ("notes/a.md", b"# Tea\n\nGreen."),
+            ("__MACOSX/notes/._a.md", b"junk"),
+            ("empty.txt", b""),
+            ("b.txt", b"Coffee."),
+            ("c.bin", b"\0\x01\x02\x03\x04\x05\x06"),
+            ("d.csv", b"x,y\n1,2\n3,4\n"),
+        ];
+        let options = ExtractOptions::default();
+        let zip = zip_of(&members);
+        let tar = tar_of(&members);
+        for (name, bytes) in [
+            ("a.zip", &zip),
+            ("a.tar", &tar),
+            ("a.tgz", &gzip(&tar)),
+            ("a.tar.gz", &gzip(&tar)),
+        ] {
+            let read = extract(name, bytes, &options).unwrap();
+            let text = read.render().text;
+            assert!(
+                text.starts_with("notes/a.md\n\nTea\n\nGreen.\n\nb.txt\n\nCoffee."),
+                "{name}: {text}"
+            );
+            assert!(!text.contains("junk"), "{name}");
+            assert_eq!(read.elements[1].level, 2, "{name}");
+            assert_eq!(
+                (read.report.parts, read.report.parts_failed),
+                (4, 1),
+                "{name}"
+            );
+            let warning = &read.report.warnings[0];
+            assert_eq!(warning.code, WarningCode::Unsupported);
+            assert_eq!(warning.part.as_deref(), Some("c.bin"));
+            assert!((read.report.coverage() - 0.75).abs() < 1e-9);
+        }
+        let one = extract("x.txt.gz", &gzip(b"Hello"), &options).unwrap();
+        assert_eq!(one.render().text, "x.txt\n\nHello");
+    }
+
+    #[test]
+    fn archives_within_archives_end_at_the_depth() {
+        let options = ExtractOptions::default();
+        let mut bytes = zip_of(&[("core.txt", b"heart")]);
+        let mut n_wraps = 0;
+        loop {
+            match extract("a.zip", &bytes, &options) {
+                Ok(read) => assert!(read.render().text.ends_with("heart")),
+                Err(error) => {
+                    assert!(matches!(error, ExtractError::Empty { .. }), "{error}");
+                    assert!(error.to_string().contains("levels"), "{error}");
+                    break;
+                }
+            }
+            bytes = zip_of(&[("inner.zip", &bytes)]);
+            n_wraps += 1;
+        }
+        assert_eq!(n_wraps, options.max_depth);
+    }
+
+    #[test]
+    fn budgets_are_shared_by_all_levels() {
+        let options = ExtractOptions {
+            max_expanded_bytes: 40_000,
+            ..ExtractOptions::default()
+        };
+        let text = "tea and coffee ".repeat(1000);
+        let inner = zip_of(&[("a.txt", text.as_bytes())]);
+        let outer = zip_of(&[
+            ("1.zip", &inner),
+            ("2.zip", &inner),
+            ("3.zip", &inner),
+            ("4.zip", &inner),
+        ]);
+        let read = extract("a.zip", &outer, &options).unwrap();
+        assert!(read.report.parts_failed >= 2, "{:?}", read.report);
+        assert!(
+            read.report
+                .warnings
+                .iter()
+                .any(|w| w.code == WarningCode::Limit)
+        );
+        assert!(read.report.coverage() < 0.8);
+    }
+
+    #[test]
+    fn labels_lead_nowhere() {
+        for (name, expect) in [
+            ("../../etc/passwd", "etc/passwd"),
+            ("/abs/x", "abs/x"),
+            ("C:\\x\\..\\y", "C:/x/y"),
+            ("a\0b\nc", "a b c"),
+            ("..", "unnamed"),
+        ] {
+            assert_eq!(label(name), expect);
+        }
+        assert_eq!(inner_name("dir/x.tgz"), "x.tar");
+        assert_eq!(inner_name(".gz"), ".gz");
+    }
+}
