@@ -1,7 +1,7 @@
 //! Extracts files and prints one JSON line for each: `{"file", "text", "pages"}` or `{"file", "error"}`.
 //!
-//! `cargo run -p cairn-extract --example extract_files -- [--pdfium PATH] [--show] ROOT FILE...`; the names
-//! printed are relative to `ROOT`. `--show` prints the elements for a person instead.
+//! `cargo run -p cairn-extract --example extract_files -- [--pdfium PATH] [--password WORD]... [--show] ROOT FILE...`;
+//! the names printed are relative to `ROOT`. `--show` prints the elements for a person instead.
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
 use std::path::PathBuf;
@@ -11,16 +11,19 @@ use cairn_extract::{ExtractOptions, extract, find_pdfium};
 fn main() -> std::io::Result<()> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let mut configured = None;
+    let mut passwords = Vec::new();
     let mut show = false;
     while let Some(first) = args.first().filter(|arg| arg.starts_with("--")).cloned() {
         args.remove(0);
         match first.as_str() {
             "--pdfium" if !args.is_empty() => configured = Some(PathBuf::from(args.remove(0))),
+            "--password" if !args.is_empty() => passwords.push(args.remove(0)),
             _ => show = true,
         }
     }
     let options = ExtractOptions {
         pdfium: find_pdfium(configured.as_deref()),
+        passwords: passwords.into(),
         ..ExtractOptions::default()
     };
     let Some((root, files)) = args.split_first() else {

@@ -78,9 +78,9 @@ pub(crate) fn read_part(
 }
 
 /// Runs a parser; its panic becomes an error of the document.
-pub(crate) fn catch_panic(
-    read: impl FnOnce() -> Result<Extracted, ExtractError>,
-) -> Result<Extracted, ExtractError> {
+pub(crate) fn catch_panic<T>(
+    read: impl FnOnce() -> Result<T, ExtractError>,
+) -> Result<T, ExtractError> {
     // Whatever state the panic tore is thrown away with it.
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let reason = panic

@@ -24,6 +24,37 @@ pub struct ExtractOptions {
     pub max_depth: usize,
     /// Elements of one document; the rest is named in a warning.
     pub max_elements: usize,
+    /// Tried one after the other on encrypted documents.
+    pub passwords: Passwords,
+}
+
+/// Passwords of documents. Debug output says how many, not which.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Passwords(Vec<String>);
+
+impl Passwords {
+    /// In the order in which they are tried.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// These, then `others`.
+    pub(crate) fn followed_by(&self, others: &Self) -> Self {
+        Self([self.0.as_slice(), others.0.as_slice()].concat())
+    }
+}
+
+impl From<Vec<String>> for Passwords {
+    fn from(passwords: Vec<String>) -> Self {
+        Self(passwords)
+    }
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} passwords", self.0.len())
+    }
 }
 
 impl Default for ExtractOptions {
@@ -38,6 +69,25 @@ impl Default for ExtractOptions {
             max_parts: 10_000,
             max_depth: 5,
             max_elements: 500_000,
+            passwords: Passwords::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let options = ExtractOptions {
+            passwords: vec!["open sesame".into()].into(),
+            ..ExtractOptions::default()
+        };
+        let shown = format!("{options:?}");
+        assert!(shown.contains("1 passwords") && !shown.contains("sesame"));
+        let json = serde_json::to_string(&options).unwrap();
+        let back: ExtractOptions = serde_json::from_str(&json).unwrap();
+        assert_eq!(back.passwords.iter().collect::<Vec<_>>(), ["open sesame"]);
     }
 }

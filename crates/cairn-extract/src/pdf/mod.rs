@@ -9,18 +9,20 @@ mod columns;
 mod furniture;
 mod library;
 mod line;
+mod open;
 mod page;
+mod png;
+mod render;
 mod ruled;
 mod rules;
 mod sides;
 mod word;
 
 pub use library::find_pdfium;
+pub use render::{PageImage, PageRequest, render_page};
 
 use cairn_types::WarningCode;
-use pdfium_render::prelude::{
-    PdfDocument, PdfDocumentMetadataTagType, PdfiumError, PdfiumInternalError,
-};
+use pdfium_render::prelude::{PdfDocument, PdfDocumentMetadataTagType};
 
 use crate::builder::Builder;
 use crate::context::Context;
@@ -38,21 +40,7 @@ pub(crate) fn read(
     cx: &Context<'_>,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
-    let pdfium = library::load(cx.options.pdfium.as_deref())?;
-    let document = pdfium
-        .load_pdf_from_byte_slice(bytes, None)
-        .map_err(|error| match error {
-            PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::PasswordError) => {
-                ExtractError::PasswordRequired
-            }
-            PdfiumError::PdfiumLibraryInternalError(PdfiumInternalError::SecurityError) => {
-                ExtractError::Unsupported {
-                    media_type: "application/pdf".into(),
-                    hint: "its encryption is not known here; save a copy without protection".into(),
-                }
-            }
-            other => ExtractError::malformed(format!("no valid PDF structure: {}", reason(&other))),
-        })?;
+    let document = open::open(bytes, cx.options)?;
     builder.title = title(&document);
     let mut pages = read_pages(&document, cx, builder);
     let n_repeated = furniture::take_out(&mut pages);
@@ -71,13 +59,6 @@ pub(crate) fn read(
         return Err(ExtractError::empty(reason));
     }
     Ok(())
-}
-
-fn reason(error: &PdfiumError) -> String {
-    match error {
-        PdfiumError::PdfiumLibraryInternalError(inner) => format!("{inner:?}"),
-        other => format!("{other:?}"),
-    }
 }
 
 /// The title in the metadata, but for what word processors put there by themselves.

@@ -20,8 +20,9 @@ use cairn_types::Extracted;
 use crate::error::ExtractError;
 use crate::extract::{Input, catch_panic, extract_with};
 use crate::options::ExtractOptions;
+use crate::pdf::{PageImage, render_page};
 use crate::tools::{ToolError, ToolRequest, Tools};
-use protocol::{Answer, Hello, Ready, Request, ToolReply, VERSION};
+use protocol::{Answer, Hello, Ready, Request, Task, ToolReply, VERSION};
 
 /// Answers a parent's requests until it closes `input`: the whole life of a worker process.
 ///
@@ -61,13 +62,31 @@ pub fn serve_with(
         } else {
             let bytes = protocol::read_bytes(&mut input, request.size)?;
             limits::renew_cpu(&hello);
-            let document = Input {
-                name: &request.name,
-                bytes: &bytes,
-                origin: request.origin,
-            };
-            let tools = PipedTools(RefCell::new((&mut input, &mut output)));
-            catch_panic(|| read(&document, &hello.options, &tools))
+            match request.task {
+                Task::Extract { name, origin } => {
+                    let document = Input {
+                        name: &name,
+                        bytes: &bytes,
+                        origin,
+                    };
+                    let tools = PipedTools(RefCell::new((&mut input, &mut output)));
+                    catch_panic(|| read(&document, &hello.options, &tools))
+                }
+                Task::Render(page) => {
+                    let drawn = catch_panic(|| render_page(&bytes, &page, &hello.options));
+                    match drawn {
+                        Ok(image) if image.png.len() as u64 <= hello.max_output_bytes => {
+                            write_image(&mut output, image)?;
+                            continue;
+                        }
+                        Ok(_) => Err(ExtractError::too_large(
+                            "image of the page in bytes",
+                            hello.max_output_bytes,
+                        )),
+                        Err(error) => Err(error),
+                    }
+                }
+            }
         };
         let answer = Answer::from(answer);
         if !protocol::write_json(&mut output, &answer, hello.max_output_bytes)? {
@@ -77,6 +96,16 @@ pub fn serve_with(
         }
     }
     Ok(())
+}
+
+/// Answers with an image: what is said of it, then its file.
+fn write_image(output: &mut impl Write, mut image: PageImage) -> io::Result<()> {
+    let png = std::mem::take(&mut image.png);
+    let answer = Answer::Image {
+        image,
+        size: png.len() as u64,
+    };
+    protocol::write_with_payload(output, &answer, &png)
 }
 
 /// Tools at the other end of the pipes.
@@ -155,7 +184,9 @@ mod tests {
             answers.push(match answer {
                 Answer::Read(extracted) => Ok(extracted),
                 Answer::Failed(error) => Err(error),
-                Answer::Call { request, .. } => panic!("no tool is needed: {request:?}"),
+                other @ (Answer::Call { .. } | Answer::Image { .. }) => {
+                    panic!("neither a tool nor an image is needed: {other:?}")
+                }
             });
         }
         answers

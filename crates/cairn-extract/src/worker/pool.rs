@@ -15,10 +15,11 @@ use cairn_types::Extracted;
 
 use super::child::{self, Pipes, Worker};
 use super::limits::WorkerLimits;
-use super::protocol::{self, Answer, ToolReply};
+use super::protocol::{self, Answer, Request, Task, ToolReply};
 use crate::error::ExtractError;
 use crate::extract::Input;
 use crate::options::ExtractOptions;
+use crate::pdf::{PageImage, PageRequest};
 use crate::tools::{NoTools, ToolError, ToolRequest, Tools};
 
 /// How to start a worker: a program that calls [`super::serve`] over its standard input and output.
@@ -94,16 +95,43 @@ impl WorkerPool {
     /// As [`crate::extract`], and where the worker missed the deadline, ran out of memory, crashed or could
     /// not be started.
     pub fn extract(&self, input: &Input<'_>) -> Result<Extracted, ExtractError> {
+        let task = Task::Extract {
+            name: input.name.to_owned(),
+            origin: input.origin,
+        };
+        match self.ask(task, input.bytes)? {
+            Reply::Read(extracted) => Ok(extracted),
+            Reply::Image(_) => Err(other_answer()),
+        }
+    }
+
+    /// Draws one page of a PDF file, for a person who follows a citation; blocks as [`Self::extract`] does.
+    ///
+    /// # Errors
+    /// Where the file is no PDF file or cannot be opened, has no such page, or the worker fails as in [`Self::extract`].
+    pub fn render_page(&self, bytes: &[u8], page: &PageRequest) -> Result<PageImage, ExtractError> {
+        match self.ask(Task::Render(page.clone()), bytes)? {
+            Reply::Image(image) => Ok(image),
+            Reply::Read(_) => Err(other_answer()),
+        }
+    }
+
+    /// One exchange with a worker, which then is put back.
+    fn ask(&self, task: Task, bytes: &[u8]) -> Result<Reply, ExtractError> {
         let limit = self.limits.max_input_bytes;
-        if input.bytes.len() as u64 > limit {
+        if bytes.len() as u64 > limit {
             return Err(ExtractError::too_large("document in bytes", limit));
         }
+        let request = Request {
+            task,
+            size: bytes.len() as u64,
+        };
         let mut place = self.take_place();
         let mut worker = match place.worker.take().and_then(still_alive) {
             Some(worker) => worker,
             None => self.start()?,
         };
-        let result = self.converse(&mut worker, input)?;
+        let result = self.converse(&mut worker, &request, bytes)?;
         worker.n_files += 1;
         if worker.n_files < self.limits.files_per_worker {
             place.worker = Some(worker);
@@ -158,17 +186,27 @@ impl WorkerPool {
     fn converse(
         &self,
         worker: &mut Worker,
-        input: &Input<'_>,
-    ) -> Result<Result<Extracted, ExtractError>, ExtractError> {
+        request: &Request,
+        bytes: &[u8],
+    ) -> Result<Result<Reply, ExtractError>, ExtractError> {
         // JSON of an error answer fits whatever the cap of the output is.
         let max_frame = self.limits.max_output_bytes.max(64 << 10);
         let exchange = |pipes: &mut Pipes, calls: &Calls| {
             // A worker that stops reading may have answered all the same, or died: its output tells.
-            let written = protocol::write_request(&mut pipes.input, input);
+            let written = protocol::write_with_payload(&mut pipes.input, request, bytes);
             loop {
                 let answer = protocol::read_json_capped::<Answer>(&mut pipes.output, max_frame)?;
                 match answer {
-                    Some(Answer::Read(extracted)) => return written.map(|()| Ok(extracted)),
+                    Some(Answer::Read(extracted)) => {
+                        return written.map(|()| Ok(Reply::Read(extracted)));
+                    }
+                    Some(Answer::Image { mut image, size }) => {
+                        if size > self.limits.max_output_bytes {
+                            return Err(over_cap("an image", size));
+                        }
+                        image.png = protocol::read_bytes(&mut pipes.output, size)?;
+                        return written.map(|()| Ok(Reply::Image(image)));
+                    }
                     Some(Answer::Failed(error)) => return written.map(|()| Err(error)),
                     Some(Answer::Call { request, size }) => {
                         self.serve_call(pipes, calls, request, size)?;
@@ -207,10 +245,7 @@ impl WorkerPool {
         size: u64,
     ) -> io::Result<()> {
         if size > self.limits.max_output_bytes {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("a tool's payload has {size} bytes"),
-            ));
+            return Err(over_cap("a tool's payload", size));
         }
         let payload = protocol::read_bytes(&mut pipes.output, size)?;
         let (reply, wait) = mpsc::sync_channel(1);
@@ -334,6 +369,26 @@ impl WorkerPool {
         };
         ExtractError::Crashed { reason }
     }
+}
+
+/// What a worker made of a document.
+enum Reply {
+    Read(Extracted),
+    Image(PageImage),
+}
+
+/// A worker that answers another question than it was asked.
+fn other_answer() -> ExtractError {
+    ExtractError::Crashed {
+        reason: "the worker's answer is to another question".into(),
+    }
+}
+
+fn over_cap(what: &str, size: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{what} of {size} bytes is over the cap of the output"),
+    )
 }
 
 /// What the thread that talks to a worker tells the one that holds the clock.

@@ -2,7 +2,8 @@
 //!
 //! Parent: [`Hello`], then for each document a [`Request`] followed by its bytes. Worker: [`Ready`], then
 //! one [`Answer`] for each request. Before its answer a worker may call tools: [`Answer::Call`] followed by a payload,
-//! to which the parent replies with [`ToolReply`] followed by a payload. A closed pipe between frames ends the conversation.
+//! to which the parent replies with [`ToolReply`] followed by a payload. An [`Answer::Image`] is followed by its file.
+//! A closed pipe between frames ends the conversation.
 
 use std::io::{self, Read, Write};
 
@@ -12,12 +13,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Origin;
 use crate::error::ExtractError;
+#[cfg(test)]
 use crate::extract::Input;
 use crate::options::ExtractOptions;
+use crate::pdf::{PageImage, PageRequest};
 use crate::tools::{ToolError, ToolRequest};
 
 /// Rises with every change of the frames.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// Longest frame of JSON that is ever read: the format's own limit.
 const MAX_FRAME: u64 = u32::MAX as u64;
@@ -45,9 +48,18 @@ pub(super) struct Ready {
 /// One document; its bytes follow the frame.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Request {
-    pub(super) name: String,
-    pub(super) origin: Origin,
+    pub(super) task: Task,
     pub(super) size: u64,
+}
+
+/// What to do with a document.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Task {
+    /// Read it.
+    Extract { name: String, origin: Origin },
+    /// Draw one of its pages.
+    Render(PageRequest),
 }
 
 /// What became of one document.
@@ -56,6 +68,11 @@ pub(super) struct Request {
 pub(super) enum Answer {
     Read(Extracted),
     Failed(ExtractError),
+    /// A page was drawn. Its file of `size` bytes follows the frame; `image` comes without it.
+    Image {
+        image: PageImage,
+        size: u64,
+    },
     /// Not the end: the worker needs a tool. A payload of `size` bytes follows the frame.
     Call {
         request: ToolRequest,
@@ -128,11 +145,14 @@ impl Write for Capped {
     }
 }
 
-/// Writes a request and the document's bytes.
+/// Writes a request to read a document, and its bytes.
+#[cfg(test)]
 pub(super) fn write_request(output: &mut impl Write, input: &Input<'_>) -> io::Result<()> {
     let request = Request {
-        name: input.name.to_owned(),
-        origin: input.origin,
+        task: Task::Extract {
+            name: input.name.to_owned(),
+            origin: input.origin,
+        },
         size: input.bytes.len() as u64,
     };
     write_with_payload(output, &request, input.bytes)

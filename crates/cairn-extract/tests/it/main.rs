@@ -4,5 +4,6 @@
 mod bombs;
 #[cfg(test)]
 mod pdf;
+mod pdf_images;
 #[cfg(test)]
 mod pdf_tables;

@@ -270,6 +270,66 @@ fn what_cannot_be_read_says_why() {
     ));
 }
 
+/// An encrypted file (version 2, revision 3, RC4) with one line of text, from its keys and its page's encrypted content.
+fn locked(o: &str, u: &str, content: &str) -> Vec<u8> {
+    let encrypt = format!(
+        "/Encrypt << /Filter /Standard /V 2 /R 3 /Length 128 /O <{o}> /U <{u}> /P -4 >> /ID [<00> <00>]"
+    );
+    let room = "#".repeat(content.len() / 2);
+    let mut bytes = pdf(std::slice::from_ref(&room), "", &encrypt);
+    let start = bytes
+        .windows(room.len())
+        .position(|window| window == room.as_bytes())
+        .unwrap();
+    for (idx, byte) in bytes[start..start + room.len()].iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&content[2 * idx..2 * idx + 2], 16).unwrap();
+    }
+    bytes
+}
+
+#[test]
+fn passwords_are_tried_one_after_the_other() {
+    let Some(options) = options() else { return };
+    // Keys of the user's password `open sesame`, and of none with an owner's: ISO 32000-1, 7.6.2 to 7.6.3.4.
+    let user = locked(
+        "11a08343803528a5c856bb319a6bde0ca1909e48e8d0853e6c8943169079795f",
+        "1bed2373497b70557b8f301a81eb680e00000000000000000000000000000000",
+        "b3ef57283d42436781fb0c967d1149bec6c745a25b3e3016700fe798200f0d7ec11bfe8bdf570459af9d1182cb1dcac362b960811b15",
+    );
+    let owner = locked(
+        "566fa873ee33c797cd3b904fdadf814afa34df9a38f6ed41b984e2c6da2aa6f5",
+        "aec7e29be42db1eacd48b094ac8db71e00000000000000000000000000000000",
+        "32e7887eacf5e10d73ce608943195a45932c4b859d35cf8e0bb9ae634a6fcfa84c84cdcb364e65f7cff002b0e22bb1e509f30c2ea2a7",
+    );
+    for (bytes, passwords, expect) in [
+        (&user, vec![], false),
+        (&user, vec!["shut", "rye"], false),
+        (&user, vec!["shut", "open sesame"], true),
+        (&user, vec!["owner"], true),
+        (&owner, vec![], true),
+        (&owner, vec!["shut"], true),
+    ] {
+        let options = ExtractOptions {
+            passwords: passwords
+                .iter()
+                .map(|&password| password.to_owned())
+                .collect::<Vec<_>>()
+                .into(),
+            ..options.clone()
+        };
+        match extract("a.pdf", bytes, &options) {
+            Ok(extracted) => {
+                assert!(expect, "{passwords:?}");
+                assert_eq!(extracted.render().text, "Behind a lock.");
+            }
+            Err(error) => {
+                assert!(!expect, "{passwords:?}");
+                assert_eq!(error, ExtractError::PasswordRequired);
+            }
+        }
+    }
+}
+
 #[test]
 fn pages_over_the_limit_are_named() {
     let Some(options) = options() else { return };

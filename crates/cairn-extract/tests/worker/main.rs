@@ -15,7 +15,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Trial};
 
 use cairn_extract::{
-    ExtractError, Input, WorkerCommand, WorkerLimits, WorkerPool, extract_with, worker,
+    ExtractError, Input, PageRequest, WorkerCommand, WorkerLimits, WorkerPool, extract_with, worker,
 };
 
 fn main() {
@@ -26,7 +26,7 @@ fn main() {
         play(mode);
         return;
     }
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 12] = [
         (
             "documents_are_read_and_workers_reused",
             documents_are_read_and_workers_reused,
@@ -42,6 +42,10 @@ fn main() {
             a_panic_fails_one_document_and_keeps_the_worker,
         ),
         ("garbage_is_no_answer", garbage_is_no_answer),
+        (
+            "pages_are_drawn_by_the_same_workers",
+            pages_are_drawn_by_the_same_workers,
+        ),
         ("output_is_capped", output_is_capped),
         ("input_is_capped", input_is_capped),
         (
@@ -111,7 +115,7 @@ fn play(mode: &str) {
         // Greets as a worker does, then answers with nonsense.
         "liar" => {
             let mut output = output;
-            let ready = br#"{"version":2}"#;
+            let ready = br#"{"version":3}"#;
             let _ = output.write_all(&u32::try_from(ready.len()).unwrap().to_le_bytes());
             let _ = output.write_all(ready);
             let _ = output.write_all(&[3, 0, 0, 0, b'{', b'{', b'{']);
@@ -190,6 +194,23 @@ fn documents_are_read_and_workers_reused() {
         "still fine"
     );
     assert_eq!(pid(&pool), first);
+}
+
+fn pages_are_drawn_by_the_same_workers() {
+    let pool = pool("normal", limits());
+    let first = pid(&pool);
+    let page = PageRequest {
+        page: 1,
+        width_px: 100,
+        passwords: vec!["secret".to_owned()].into(),
+    };
+    // Without the library, which these options do not name.
+    let error = pool.render_page(b"%PDF-1.7", &page).unwrap_err();
+    assert!(matches!(error, ExtractError::Unsupported { .. }), "{error}");
+    assert_eq!(text(&pool), "Hello\n\nworld");
+    assert_eq!(pid(&pool), first);
+    let error = pool.render_page(&vec![0; 2 << 20], &page).unwrap_err();
+    assert!(matches!(error, ExtractError::TooLarge { .. }), "{error}");
 }
 
 fn a_spinning_parser_is_killed_at_the_deadline() {
