@@ -153,7 +153,7 @@ pub fn detect(name: &str, head: &[u8]) -> MediaType {
 }
 
 /// The lower-case extension of a file name, empty where it has none.
-fn extension(name: &str) -> String {
+pub(crate) fn extension(name: &str) -> String {
     let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
     match file.rsplit_once('.') {
         Some((_, extension)) => extension.to_ascii_lowercase(),

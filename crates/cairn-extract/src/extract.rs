@@ -9,9 +9,10 @@ use crate::context::{Context, Origin};
 use crate::detect::{MediaType, detect};
 use crate::error::ExtractError;
 use crate::options::ExtractOptions;
-use crate::tools::{NoTools, Tools};
+use crate::tools::{LegacyFormat, NoTools, Tools};
 use crate::{
-    code, containers, delimited, docx, html, json, mail, markdown, pdf, spreadsheet, text,
+    code, containers, delimited, docx, html, image, json, legacy, mail, markdown, pdf, speech,
+    spreadsheet, text,
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
@@ -115,6 +116,12 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::Gzip => containers::read_gzip(name, bytes, cx, &mut builder)?,
         MediaType::Eml => mail::read_eml(bytes, cx, &mut builder)?,
         MediaType::Msg => mail::read_msg(bytes, cx, &mut builder)?,
+        MediaType::Image(kind) => image::read(kind, bytes, cx, &mut builder)?,
+        MediaType::Audio(kind) | MediaType::Video(kind) => {
+            speech::read(name, kind, bytes, cx, &mut builder)?;
+        }
+        MediaType::Doc => return legacy::read(LegacyFormat::Doc, media_type.as_str(), bytes, cx),
+        MediaType::Ppt => return legacy::read(LegacyFormat::Ppt, media_type.as_str(), bytes, cx),
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
         MediaType::Other(_)
         | MediaType::Xlsb
@@ -124,12 +131,7 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         | MediaType::Odp
         | MediaType::Epub
         | MediaType::Rtf
-        | MediaType::Doc
-        | MediaType::Ppt
         | MediaType::Xml
-        | MediaType::Image(_)
-        | MediaType::Audio(_)
-        | MediaType::Video(_)
         | MediaType::Vtt
         | MediaType::Srt
         | MediaType::Notebook
@@ -149,19 +151,14 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
 fn unsupported(media_type: &str) -> ExtractError {
     let hint = match media_type {
         "application/vnd.openxmlformats-officedocument.presentationml.presentation"
-        | "application/vnd.ms-powerpoint"
         | "application/vnd.oasis.opendocument.presentation" => "save the presentation as PDF",
-        "application/msword" | "application/rtf" | "application/vnd.oasis.opendocument.text" => {
+        "application/rtf" | "application/vnd.oasis.opendocument.text" => {
             "save the document as DOCX or PDF"
         }
         "application/vnd.oasis.opendocument.spreadsheet"
         | "application/vnd.ms-excel.sheet.binary.macroEnabled.12" => "save the workbook as XLSX",
         "application/epub+zip" => "convert the book to HTML or PDF",
         "application/octet-stream" => "the content is of no type that is known here",
-        other if other.starts_with("image/") => "convert the picture to a PDF with a text layer",
-        other if other.starts_with("audio/") || other.starts_with("video/") => {
-            "add a transcript as text"
-        }
         _ => "convert the document to PDF, DOCX, HTML or text",
     };
     ExtractError::Unsupported {

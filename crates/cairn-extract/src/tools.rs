@@ -6,17 +6,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::ExtractError;
+
 /// One request; the payload goes beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolRequest {
-    /// Recognise the text of a picture. Payload: a file that Leptonica reads (PNG, JPEG, TIFF, WebP, PNM).
+    /// Recognise the text of a picture. Payload: a file that Leptonica reads (PNG, JPEG, TIFF, `WebP`, GIF, BMP, PNM).
     /// Reply: Tesseract's table of words with boxes and confidences (TSV, UTF-8).
     Recognize {
         /// Resolution in dots per inch, where known.
         dpi: Option<u32>,
     },
-    /// Convert an old office document. Payload: the document. Reply: the same in OOXML.
+    /// Convert an old office document. Payload: the document. Reply: the same as DOCX or PPTX.
     Convert {
         /// What it is.
         from: LegacyFormat,
@@ -34,7 +36,7 @@ pub enum ToolRequest {
 pub enum LegacyFormat {
     /// Word 97–2003; becomes DOCX.
     Doc,
-    /// PowerPoint 97–2003; becomes PPTX.
+    /// `PowerPoint` 97–2003; becomes PPTX.
     Ppt,
 }
 
@@ -69,6 +71,20 @@ pub enum ToolError {
         /// What it said, or what happened to it.
         reason: String,
     },
+}
+
+impl ToolError {
+    /// The error of a document of `media_type` that nothing can be read of without the tool.
+    pub(crate) fn into_unsupported(self, media_type: &str) -> ExtractError {
+        let hint = match &self {
+            Self::Missing { hint, .. } => format!("{self}: {hint}"),
+            Self::Failed { .. } => self.to_string(),
+        };
+        ExtractError::Unsupported {
+            media_type: media_type.to_owned(),
+            hint,
+        }
+    }
 }
 
 /// Where requests go: to programs of this machine, through the worker's pipes, or nowhere.

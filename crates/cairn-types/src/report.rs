@@ -29,6 +29,8 @@ pub enum WarningCode {
     Hidden,
     /// Something without text was taken out: control characters, marks. Nothing was lost.
     Cleaned,
+    /// Another program converted it before it was read.
+    Converted,
     /// Anything else that may have been lost.
     #[default]
     #[serde(other)]
@@ -50,6 +52,7 @@ impl WarningCode {
             Self::MissingValue => "missing_value",
             Self::Hidden => "hidden",
             Self::Cleaned => "cleaned",
+            Self::Converted => "converted",
             Self::Other => "other",
         }
     }
@@ -57,7 +60,7 @@ impl WarningCode {
     /// Whether something of the document may be missing from its text.
     #[must_use]
     pub const fn is_loss(self) -> bool {
-        !matches!(self, Self::Hidden | Self::Cleaned)
+        !matches!(self, Self::Hidden | Self::Cleaned | Self::Converted)
     }
 }
 

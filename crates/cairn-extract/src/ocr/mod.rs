@@ -1,0 +1,29 @@
+//! Text in pictures: asks Tesseract (through the worker's parent) and makes elements of what it found.
+//!
+//! [`recognize`] is for every reader that has pixels: pictures, scanned pages, pages with unreadable fonts.
+
+mod elements;
+mod tsv;
+
+pub(crate) use elements::push_page;
+pub(crate) use tsv::OcrPage;
+
+use crate::context::Context;
+use crate::tools::{ToolError, ToolRequest};
+
+/// Recognises the text of a picture (PNG, JPEG, TIFF with one or more pages, WebP, GIF, BMP, PNM). One [`OcrPage`] for each
+/// of its pages, also for those without text; `dpi` is its resolution, where known.
+///
+/// Costs about a second of processor time for a page of text.
+///
+/// # Errors
+/// [`ToolError::Missing`] where there is no Tesseract (then there is no use in asking again), [`ToolError::Failed`] where
+/// it could not read the picture or took too long.
+pub(crate) fn recognize(
+    cx: &Context<'_>,
+    image: &[u8],
+    dpi: Option<u32>,
+) -> Result<Vec<OcrPage>, ToolError> {
+    let reply = cx.call(&ToolRequest::Recognize { dpi }, image)?;
+    Ok(tsv::parse(&String::from_utf8_lossy(&reply)))
+}
