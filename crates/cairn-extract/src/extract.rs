@@ -11,8 +11,8 @@ use crate::error::ExtractError;
 use crate::options::ExtractOptions;
 use crate::tools::{LegacyFormat, NoTools, Tools};
 use crate::{
-    code, containers, delimited, docx, html, image, json, legacy, mail, markdown, pdf, speech,
-    spreadsheet, text,
+    code, containers, delimited, docx, html, image, json, legacy, mail, markdown, pdf, pptx,
+    speech, spreadsheet, text,
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
@@ -109,6 +109,7 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::Code(language) => code::read(language, bytes, &mut builder),
         MediaType::Pdf => pdf::read(bytes, cx, &mut builder)?,
         MediaType::Docx => docx::read(bytes, cx, &mut builder)?,
+        MediaType::Pptx => pptx::read(bytes, cx, &mut builder)?,
         MediaType::Xlsx => spreadsheet::read_xlsx(bytes, cx, &mut builder)?,
         MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
         MediaType::Zip => containers::read_zip(bytes, cx, &mut builder)?,
@@ -125,7 +126,6 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
         MediaType::Other(_)
         | MediaType::Xlsb
-        | MediaType::Pptx
         | MediaType::Odt
         | MediaType::Ods
         | MediaType::Odp
@@ -150,8 +150,7 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
 
 fn unsupported(media_type: &str) -> ExtractError {
     let hint = match media_type {
-        "application/vnd.openxmlformats-officedocument.presentationml.presentation"
-        | "application/vnd.oasis.opendocument.presentation" => "save the presentation as PDF",
+        "application/vnd.oasis.opendocument.presentation" => "save the presentation as PDF",
         "application/rtf" | "application/vnd.oasis.opendocument.text" => {
             "save the document as DOCX or PDF"
         }

@@ -6,7 +6,7 @@
 use cairn_types::{Element, ElementKind};
 
 use crate::builder::{Builder, count_text};
-use crate::text::collapse;
+use crate::text::{clean, collapse};
 
 /// Rows of one group. A guess: about what fits a chunk with short cells.
 const MAX_GROUP_ROWS: usize = 25;
@@ -197,6 +197,38 @@ pub(crate) fn resolve_spans(rows: &[Vec<SpanCell>]) -> (Vec<Vec<String>>, usize)
         grid.push(out);
     }
     (grid, n_header_rows)
+}
+
+/// Adds a table of cells with spans; the last of the rows that are all header cells becomes the header. A table
+/// of one cell is a frame around text: its lines become paragraphs.
+pub(crate) fn push_span_table(builder: &mut Builder, rows: &[Vec<SpanCell>], page: Option<u32>) {
+    let texts = || rows.iter().flatten().map(|cell| cell.text.as_str());
+    let n_chars = texts().map(|text| count_text(&clean(text).0)).sum();
+    if let [row] = rows
+        && let [cell] = row.as_slice()
+    {
+        for line in cell.text.lines() {
+            let mut element = Element::new(ElementKind::Paragraph, collapse(&clean(line).0));
+            element.page = page;
+            builder.push(element);
+        }
+        return;
+    }
+    let (mut rows, n_header) = resolve_spans(rows);
+    let mut table = Table {
+        n_chars: Some(n_chars),
+        page,
+        ..Table::default()
+    };
+    if n_header > 0 && n_header < rows.len() {
+        table.header = rows.remove(n_header - 1);
+    }
+    for cell in rows.iter_mut().flatten().chain(&mut table.header) {
+        *cell = clean(cell).0;
+    }
+    table.rows = rows;
+    table.guess_header();
+    push_table(builder, &table);
 }
 
 #[cfg(test)]

@@ -8,15 +8,14 @@ mod body;
 mod styles;
 
 use cairn_types::{Element, ElementKind, WarningCode};
-use quick_xml::events::Event;
 
-use crate::archive::Archive;
 use crate::builder::{Builder, count_text};
 use crate::context::Context;
 use crate::error::ExtractError;
-use crate::table::{SpanCell, Table, push_table, resolve_spans};
+use crate::ooxml::Package;
+use crate::table::push_span_table;
 use crate::text::{clean, collapse, collapse_lines};
-use crate::xml::{attr, part_text, reader};
+use crate::xml::part_text;
 use body::{Item, NoteKind, Paragraph, Part};
 use styles::{Numbering, Role, Styles};
 
@@ -26,25 +25,20 @@ pub(crate) fn read(
     cx: &Context<'_>,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
-    let mut archive = Archive::open(bytes, cx)?;
-    let main = main_part(&mut archive)?;
-    let Some(document) = archive.read(&main)? else {
+    let mut package = Package::open(bytes, cx)?;
+    let main = package.main_part("word/document.xml")?;
+    let Some(document) = package.read(&main)? else {
         return Err(ExtractError::malformed(format!("it has no part `{main}`")));
     };
-    let rels = relationships(&mut archive, &main)?;
-    let mut part = |kind: &str| -> Result<Vec<Vec<u8>>, ExtractError> {
+    let rels = package.relationships(&main)?;
+    let mut part = |kind: &str| -> Result<Vec<String>, ExtractError> {
         let mut found = Vec::new();
-        for (_, target) in rels.iter().filter(|(found, _)| found == kind) {
-            found.extend(archive.read(target)?);
+        for target in rels.of_kind(kind) {
+            found.extend(package.text(target, None, builder)?);
         }
         Ok(found)
     };
-    let one = |found: Vec<Vec<u8>>| {
-        found
-            .first()
-            .map(|bytes| part_text(bytes))
-            .unwrap_or_default()
-    };
+    let one = |found: Vec<String>| found.into_iter().next().unwrap_or_default();
     let styles = Styles::read(&one(part("styles")?));
     let numbering = Numbering::read(&one(part("numbering")?), &styles);
     let body = body::read(&part_text(&document));
@@ -52,9 +46,9 @@ pub(crate) fn read(
     for kind in ["footnotes", "endnotes", "comments"] {
         notes.extend(body::read(&one(part(kind)?)).notes);
     }
-    let headers = furniture(part("header")?);
-    let footers = furniture(part("footer")?);
-    builder.title = core_title(&mut archive)?;
+    let headers = furniture(&part("header")?);
+    let footers = furniture(&part("footer")?);
+    builder.title = package.title()?;
 
     let mut state = State {
         builder,
@@ -75,86 +69,12 @@ pub(crate) fn read(
     Ok(())
 }
 
-/// The part that the package names as its document.
-fn main_part(archive: &mut Archive<'_>) -> Result<String, ExtractError> {
-    let rels = relationships(archive, "")?;
-    let target = rels.into_iter().find(|(kind, _)| kind == "officeDocument");
-    Ok(target.map_or_else(|| "word/document.xml".to_owned(), |(_, target)| target))
-}
-
-/// Relationships of a part: last word of the type, and the target's full name.
-fn relationships(
-    archive: &mut Archive<'_>,
-    part: &str,
-) -> Result<Vec<(String, String)>, ExtractError> {
-    let (folder, file) = part.rsplit_once('/').unwrap_or(("", part));
-    let prefix = if folder.is_empty() {
-        String::new()
-    } else {
-        format!("{folder}/")
-    };
-    let Some(bytes) = archive.read(&format!("{prefix}_rels/{file}.rels"))? else {
-        return Ok(Vec::new());
-    };
-    let text = part_text(&bytes);
-    let mut reader = reader(&text);
-    let mut found = Vec::new();
-    loop {
-        match reader.read_event() {
-            Ok(Event::Start(element) | Event::Empty(element))
-                if element.local_name().as_ref() == "Relationship" =>
-            {
-                let (Some(kind), Some(target)) = (attr(&element, "Type"), attr(&element, "Target"))
-                else {
-                    continue;
-                };
-                let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
-                let target = match target.strip_prefix('/') {
-                    Some(absolute) => absolute.to_owned(),
-                    None => format!("{prefix}{target}"),
-                };
-                found.push((kind, target));
-            }
-            Ok(Event::Eof) | Err(_) => return Ok(found),
-            Ok(_) => {}
-        }
-    }
-}
-
-fn core_title(archive: &mut Archive<'_>) -> Result<Option<String>, ExtractError> {
-    let Some(bytes) = archive.read("docProps/core.xml")? else {
-        return Ok(None);
-    };
-    let text = part_text(&bytes);
-    let mut reader = reader(&text);
-    let mut title: Option<String> = None;
-    let mut is_in = false;
-    loop {
-        match reader.read_event() {
-            Ok(Event::Start(element)) => is_in = element.local_name().as_ref() == "title",
-            Ok(Event::End(_)) => is_in = false,
-            Ok(Event::Text(piece)) if is_in => {
-                title
-                    .get_or_insert_default()
-                    .push_str(&piece.xml10_content());
-            }
-            Ok(Event::GeneralRef(piece)) if is_in => {
-                title
-                    .get_or_insert_default()
-                    .extend(crate::xml::reference(&piece));
-            }
-            Ok(Event::Eof) | Err(_) => return Ok(title),
-            Ok(_) => {}
-        }
-    }
-}
-
 /// Texts of headers or footers: each once, none that is only a number.
-fn furniture(parts: Vec<Vec<u8>>) -> Vec<String> {
+fn furniture(parts: &[String]) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
-    for bytes in parts {
+    for xml in parts {
         let mut text = String::new();
-        for item in body::read(&part_text(&bytes)).items {
+        for item in body::read(xml).items {
             let line = match item {
                 Item::Paragraph(paragraph) => paragraph.text,
                 Item::Table(rows) => rows
@@ -207,7 +127,7 @@ impl State<'_> {
     fn item(&mut self, item: &Item) {
         match item {
             Item::Paragraph(paragraph) => self.paragraph(paragraph),
-            Item::Table(rows) => self.table(rows),
+            Item::Table(rows) => push_span_table(self.builder, rows, None),
             Item::Image(alt) => {
                 self.builder
                     .push_counted(Element::new(ElementKind::Image, alt.as_str()), 0);
@@ -278,37 +198,6 @@ impl State<'_> {
             NoteKind::Comment => text,
         };
         self.builder.push(Element::new(ElementKind::Note, text));
-    }
-
-    fn table(&mut self, rows: &[Vec<SpanCell>]) {
-        let n_chars = rows
-            .iter()
-            .flatten()
-            .map(|cell| count_text(&cell.text))
-            .sum();
-        // A table of one cell is a frame around text.
-        if let [row] = rows
-            && let [cell] = row.as_slice()
-        {
-            for line in cell.text.lines() {
-                self.builder.paragraph(collapse(&clean(line).0));
-            }
-            return;
-        }
-        let (mut rows, n_header) = resolve_spans(rows);
-        let mut table = Table {
-            n_chars: Some(n_chars),
-            ..Table::default()
-        };
-        if n_header > 0 && n_header < rows.len() {
-            table.header = rows.remove(n_header - 1);
-        }
-        for cell in rows.iter_mut().flatten().chain(&mut table.header) {
-            *cell = clean(cell).0;
-        }
-        table.rows = rows;
-        table.guess_header();
-        push_table(self.builder, &table);
     }
 }
 

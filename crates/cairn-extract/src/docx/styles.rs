@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use quick_xml::events::Event;
 
+use crate::numerals::{Numerals, number};
 use crate::xml::{attr, reader};
 
 /// Longest chain of styles based on each other, and of links between lists.
@@ -301,80 +302,28 @@ impl Numbering {
             let at = n as usize - 1;
             let part = definition.levels[at].as_ref();
             let count = counters[at].or(part.map(|part| part.start)).unwrap_or(1);
-            label.push_str(&number(count, part.map_or("decimal", |part| &part.format)));
+            let format = part.map_or("decimal", |part| &part.format);
+            label.push_str(&number(count, numerals(format)));
         }
         Some(label.trim().to_owned())
     }
 }
 
-/// A number as the format shows it; formats of other scripts show as decimal.
-fn number(n: u32, format: &str) -> String {
+/// Numerals of a format; formats of other scripts show as decimal.
+fn numerals(format: &str) -> Numerals {
     match format {
-        "lowerLetter" => letters(n),
-        "upperLetter" => letters(n).to_uppercase(),
-        "lowerRoman" => roman(n),
-        "upperRoman" => roman(n).to_uppercase(),
-        "decimalZero" => format!("{n:02}"),
-        _ => n.to_string(),
+        "lowerLetter" => Numerals::LowerLetter,
+        "upperLetter" => Numerals::UpperLetter,
+        "lowerRoman" => Numerals::LowerRoman,
+        "upperRoman" => Numerals::UpperRoman,
+        "decimalZero" => Numerals::DecimalZero,
+        _ => Numerals::Decimal,
     }
-}
-
-/// a, b … z, aa, bb … as Word counts.
-fn letters(n: u32) -> String {
-    if n == 0 {
-        return "0".to_owned();
-    }
-    let letter = char::from(b'a' + u8::try_from((n - 1) % 26).unwrap_or(0));
-    let n_times = ((n - 1) / 26 + 1).min(10) as usize;
-    std::iter::repeat_n(letter, n_times).collect()
-}
-
-fn roman(n: u32) -> String {
-    const PARTS: [(u32, &str); 13] = [
-        (1000, "m"),
-        (900, "cm"),
-        (500, "d"),
-        (400, "cd"),
-        (100, "c"),
-        (90, "xc"),
-        (50, "l"),
-        (40, "xl"),
-        (10, "x"),
-        (9, "ix"),
-        (5, "v"),
-        (4, "iv"),
-        (1, "i"),
-    ];
-    if n == 0 || n > 4999 {
-        return n.to_string();
-    }
-    let mut left = n;
-    let mut out = String::new();
-    for (value, text) in PARTS {
-        while left >= value {
-            left -= value;
-            out.push_str(text);
-        }
-    }
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_show_in_their_format() {
-        for (n, format, expect) in [
-            (4, "lowerRoman", "iv"),
-            (1994, "upperRoman", "MCMXCIV"),
-            (27, "lowerLetter", "aa"),
-            (3, "decimalZero", "03"),
-            (7, "chineseCounting", "7"),
-        ] {
-            assert_eq!(number(n, format), expect);
-        }
-    }
 
     #[test]
     fn a_list_can_start_anew() {
