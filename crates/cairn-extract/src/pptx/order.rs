@@ -51,7 +51,7 @@ pub(super) fn stand_in_title(shapes: &[Shape], frames: &[Option<Frame>]) -> Opti
     });
     let has_bullet = shape
         .text
-        .markers(&Default::default())
+        .markers(&ListStyle::default())
         .iter()
         .any(Option::is_some);
     (is_line && is_alone && !has_bullet).then_some(found)
