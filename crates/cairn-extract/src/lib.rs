@@ -39,4 +39,4 @@ pub use extract::{EXTRACTOR_VERSION, Input, extract, extract_with};
 pub use options::{ExtractOptions, Passwords};
 pub use pdf::{PageImage, PageRequest, find_pdfium, render_page};
 pub use tools::{LegacyFormat, NoTools, Segment, ToolError, ToolRequest, Tools};
-pub use worker::{WorkerCommand, WorkerLimits, WorkerPool};
+pub use worker::{Isolation, IsolationPolicy, WorkerCommand, WorkerLimits, WorkerPool};

@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use pdfium_render::prelude::Pdfium;
 
 use crate::error::ExtractError;
+use crate::options::ExtractOptions;
 
 /// Where distributions and hand installations put libraries.
 const SYSTEM_DIRS: [&str; 6] = [
@@ -42,21 +43,36 @@ pub fn find_pdfium(configured: Option<&Path>) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The library, loaded on first use and kept. Later calls get the same one, whatever their path.
+/// Loads the library ahead of the first document. A worker that is locked up cannot do it later; why it could not be
+/// loaded is kept for the documents that need it.
+pub(crate) fn preload(options: &ExtractOptions) {
+    let _ = load(options.pdfium.as_deref());
+}
+
+/// The library, loaded on first use and kept. Later calls get the same one, whatever their path. A path that failed
+/// is not tried again: in a locked worker the second error would name the lock, not the reason.
 pub(super) fn load(path: Option<&Path>) -> Result<&'static Pdfium, ExtractError> {
     static LOADED: OnceLock<Pdfium> = OnceLock::new();
     // Loading twice at a time would make one of the two fail.
-    static LOADING: Mutex<()> = Mutex::new(());
+    static FAILED: Mutex<Option<(PathBuf, ExtractError)>> = Mutex::new(None);
     let Some(path) = path else {
         return Err(missing("the pdfium library is not installed"));
     };
-    let _guard = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pdfium) = LOADED.get() {
         return Ok(pdfium);
     }
-    let bindings = Pdfium::bind_to_library(path)
-        .map_err(|error| missing(&format!("`{}` cannot be loaded: {error}", path.display())))?;
-    Ok(LOADED.get_or_init(|| Pdfium::new(bindings)))
+    if let Some((_, error)) = failed.as_ref().filter(|(tried, _)| tried == path) {
+        return Err(error.clone());
+    }
+    match Pdfium::bind_to_library(path) {
+        Ok(bindings) => Ok(LOADED.get_or_init(|| Pdfium::new(bindings))),
+        Err(error) => {
+            let error = missing(&format!("`{}` cannot be loaded: {error}", path.display()));
+            *failed = Some((path.to_owned(), error.clone()));
+            Err(error)
+        }
+    }
 }
 
 fn missing(reason: &str) -> ExtractError {

@@ -19,6 +19,7 @@ mod sides;
 mod word;
 
 pub use library::find_pdfium;
+pub(crate) use library::preload;
 pub use render::{PageImage, PageRequest, render_page};
 
 use cairn_types::WarningCode;

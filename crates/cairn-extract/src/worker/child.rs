@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::limits::WorkerLimits;
 use super::pool::WorkerCommand;
 use super::protocol::{self, Hello, Ready, VERSION};
+use super::sandbox::{Isolation, IsolationPolicy};
 use crate::options::ExtractOptions;
 
 /// Bytes of a child's standard error that are kept, to tell why it died.
@@ -121,29 +122,38 @@ impl Drop for Worker {
     }
 }
 
-/// Tells the worker its limits and waits until it says that they are set.
+/// Tells the worker its limits and waits until it says that they are set and how it is locked up.
 pub(super) fn greet(
     pipes: &mut Pipes,
     limits: &WorkerLimits,
     options: &ExtractOptions,
-) -> io::Result<()> {
+) -> io::Result<Isolation> {
     let hello = Hello {
         version: VERSION,
         memory_bytes: Some(limits.memory_bytes),
         cpu_seconds: Some(limits.deadline.as_secs().saturating_add(1)),
         max_input_bytes: limits.max_input_bytes,
         max_output_bytes: limits.max_output_bytes,
+        lock: true,
         options: options.clone(),
     };
     protocol::write_json(&mut pipes.input, &hello, u64::MAX)?;
-    match protocol::read_json_capped::<Ready>(&mut pipes.output, 1 << 10)? {
-        Some(ready) if ready.version == VERSION => Ok(()),
-        Some(ready) => {
+    match protocol::read_json_capped::<Ready>(&mut pipes.output, 4 << 10)? {
+        Some(ready) if ready.version != VERSION => {
             let (theirs, ours) = (ready.version, VERSION);
             Err(io::Error::other(format!(
                 "worker speaks protocol version {theirs}, this program {ours}"
             )))
         }
+        Some(ready)
+            if limits.isolation == IsolationPolicy::Required && !ready.isolation.is_complete() =>
+        {
+            let has = ready.isolation;
+            Err(io::Error::other(format!(
+                "isolation is required, and this system has {has}"
+            )))
+        }
+        Some(ready) => Ok(ready.isolation),
         None => Err(io::Error::other("worker ended before it was ready")),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rlimit::Resource;
 
 use super::protocol::Hello;
+use super::sandbox::IsolationPolicy;
 
 /// What the workers of a pool may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub struct WorkerLimits {
     pub max_output_bytes: u64,
     /// Documents after which a child is replaced, so that leaks of a library do not add up.
     pub files_per_worker: u32,
+    /// What to do where the system cannot lock up a child in full.
+    pub isolation: IsolationPolicy,
 }
 
 impl Default for WorkerLimits {
@@ -36,6 +39,7 @@ impl Default for WorkerLimits {
             max_input_bytes: 256 << 20,
             max_output_bytes: 256 << 20,
             files_per_worker: 200,
+            isolation: IsolationPolicy::default(),
         }
     }
 }
@@ -67,14 +71,15 @@ pub(super) fn renew_cpu(hello: &Hello) {
     }
 }
 
-/// Processor time of this process so far, rounded up; `None` where the system does not say.
+/// Processor time of this process so far, rounded up; `None` where the system does not say. Asks the clock, since /proc
+/// cannot be read by a worker.
+#[cfg(unix)]
 fn cpu_seconds_used() -> Option<u64> {
-    let stat = fs_err::read_to_string("/proc/self/stat").ok()?;
-    // The program's name, in parentheses, may hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    // Linux counts in hundredths for user space on every architecture.
-    Some((user + system).div_ceil(100))
+    let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    u64::try_from(used.tv_sec).ok()?.checked_add(1)
+}
+
+#[cfg(not(unix))]
+fn cpu_seconds_used() -> Option<u64> {
+    None
 }

@@ -2,15 +2,18 @@
 //!
 //! The parent keeps a [`WorkerPool`] of children; each child runs [`serve`] over its standard input and
 //! output. Frames are length-prefixed (see `protocol`). A child limits itself before it reads a document
-//! (address space, processor time, no files written, no core dump); the parent keeps the clock.
+//! (address space, processor time, no files written, no core dump) and locks itself up (see `sandbox`: no file, no
+//! network, no other process); the parent keeps the clock.
 
 mod child;
 mod limits;
 mod pool;
 mod protocol;
+mod sandbox;
 
 pub use limits::WorkerLimits;
 pub use pool::{WorkerCommand, WorkerPool};
+pub use sandbox::{Isolation, IsolationPolicy};
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -25,6 +28,10 @@ use crate::tools::{ToolError, ToolRequest, Tools};
 use protocol::{Answer, Hello, Ready, Request, Task, ToolReply, VERSION};
 
 /// Answers a parent's requests until it closes `input`: the whole life of a worker process.
+///
+/// Where the parent is a [`WorkerPool`] this process gives up its rights for good, on Linux: it can open nothing,
+/// start nothing and reach nobody, and all descriptors but the standard three are closed. The program must have
+/// started no thread and must not want anything else of life.
 ///
 /// # Errors
 /// When the pipes fail or the parent speaks another version of the protocol. Errors of documents are answers.
@@ -51,7 +58,17 @@ pub fn serve_with(
         )));
     }
     limits::apply(&hello)?;
-    protocol::write_json(&mut output, &Ready { version: VERSION }, u64::MAX)?;
+    let ready = Ready {
+        version: VERSION,
+        isolation: if hello.lock {
+            // The last file that this process opens.
+            crate::pdf::preload(&hello.options);
+            sandbox::lock()?
+        } else {
+            Isolation::default()
+        },
+    };
+    protocol::write_json(&mut output, &ready, u64::MAX)?;
     while let Some(request) = protocol::read_json::<Request>(&mut input)? {
         let answer = if request.size > hello.max_input_bytes {
             protocol::skip(&mut input, request.size)?;
@@ -155,6 +172,7 @@ mod tests {
             cpu_seconds: None,
             max_input_bytes: 100,
             max_output_bytes,
+            lock: false,
             options: ExtractOptions::default(),
         }
     }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use cairn_types::Extracted;
@@ -16,11 +16,16 @@ use cairn_types::Extracted;
 use super::child::{self, Pipes, Worker};
 use super::limits::WorkerLimits;
 use super::protocol::{self, Answer, Request, Task, ToolReply};
+use super::sandbox::Isolation;
 use crate::error::ExtractError;
 use crate::extract::Input;
 use crate::options::ExtractOptions;
 use crate::pdf::{PageImage, PageRequest};
 use crate::tools::{NoTools, ToolError, ToolRequest, Tools};
+
+/// The signal by which the filter of system calls ends a process, on Linux.
+#[cfg(unix)]
+const SIGSYS: i32 = 31;
 
 /// How to start a worker: a program that calls [`super::serve`] over its standard input and output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub struct WorkerPool {
     limits: WorkerLimits,
     options: ExtractOptions,
     tools: Arc<dyn Tools + Send + Sync>,
+    /// What the first worker said about its lock.
+    isolation: OnceLock<Isolation>,
     state: Mutex<State>,
     /// Signalled whenever a worker comes back or its place becomes free.
     freed: Condvar,
@@ -72,6 +79,7 @@ impl WorkerPool {
             limits,
             options,
             tools,
+            isolation: OnceLock::new(),
             state: Mutex::default(),
             freed: Condvar::new(),
         }
@@ -139,6 +147,19 @@ impl WorkerPool {
         result
     }
 
+    /// How the workers of this pool are locked up; starts one where none has run yet.
+    ///
+    /// # Errors
+    /// Where no worker could be started.
+    pub fn isolation(&self) -> Result<Isolation, ExtractError> {
+        if let Some(isolation) = self.isolation.get() {
+            return Ok(isolation.clone());
+        }
+        let mut place = self.take_place();
+        place.worker = Some(self.start()?);
+        Ok(self.isolation.get().cloned().unwrap_or_default())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,7 +188,13 @@ impl WorkerPool {
             child::greet(pipes, &self.limits, &self.options)
         });
         match greeted {
-            Some(Ok(())) => Ok(worker),
+            Some(Ok(isolation)) => {
+                self.isolation.get_or_init(|| {
+                    log_isolation(&isolation);
+                    isolation
+                });
+                Ok(worker)
+            }
             Some(Err(error)) => {
                 worker.reap();
                 tracing::warn!(
@@ -358,6 +385,9 @@ impl WorkerPool {
                 24 => ExtractError::TimedOut {
                     limit_ms: u64::try_from(self.limits.deadline.as_millis()).unwrap_or(u64::MAX),
                 },
+                signal if cfg!(target_os = "linux") && signal == SIGSYS => ExtractError::Crashed {
+                    reason: "stopped: tried a forbidden system call".into(),
+                },
                 signal => ExtractError::Crashed {
                     reason: format!("ended by signal {signal}"),
                 },
@@ -404,6 +434,18 @@ enum Event {
 }
 
 type Calls = mpsc::SyncSender<Event>;
+
+/// Said once for each pool.
+fn log_isolation(isolation: &Isolation) {
+    if isolation.is_complete() {
+        tracing::debug!(worker.isolation = %isolation, "workers are locked up");
+    } else {
+        tracing::warn!(
+            worker.isolation = %isolation,
+            "workers are not locked up in full: a document that takes over its parser has more rights than it should"
+        );
+    }
+}
 
 /// An idle worker that something else has ended says nothing about the next document.
 fn still_alive(mut worker: Worker) -> Option<Worker> {

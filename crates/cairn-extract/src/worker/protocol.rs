@@ -11,6 +11,7 @@ use cairn_types::Extracted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::sandbox::Isolation;
 use crate::context::Origin;
 use crate::error::ExtractError;
 #[cfg(test)]
@@ -20,7 +21,7 @@ use crate::pdf::{PageImage, PageRequest};
 use crate::tools::{ToolError, ToolRequest};
 
 /// Rises with every change of the frames.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 /// Longest frame of JSON that is ever read: the format's own limit.
 const MAX_FRAME: u64 = u32::MAX as u64;
@@ -35,14 +36,18 @@ pub(super) struct Hello {
     pub(super) cpu_seconds: Option<u64>,
     pub(super) max_input_bytes: u64,
     pub(super) max_output_bytes: u64,
+    /// Whether the worker is a process of its own, to be locked up.
+    pub(super) lock: bool,
     /// What the readers may use.
     pub(super) options: ExtractOptions,
 }
 
-/// The worker's first frame: its limits are set.
+/// The worker's first frame: its limits are set and it is locked up.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ready {
     pub(super) version: u32,
+    /// What holds it.
+    pub(super) isolation: Isolation,
 }
 
 /// One document; its bytes follow the frame.

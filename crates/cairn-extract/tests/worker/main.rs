@@ -7,6 +7,11 @@
     reason = "tests, though without the harness"
 )]
 
+#[cfg(target_os = "linux")]
+mod attacks;
+#[cfg(target_os = "linux")]
+mod isolation;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::sync::Arc;
@@ -26,7 +31,7 @@ fn main() {
         play(mode);
         return;
     }
-    let tests: [(&str, fn()); 12] = [
+    let mut tests: Vec<(&str, fn())> = vec![
         (
             "documents_are_read_and_workers_reused",
             documents_are_read_and_workers_reused,
@@ -61,6 +66,8 @@ fn main() {
             programs_that_are_no_workers_are_unavailable,
         ),
     ];
+    #[cfg(target_os = "linux")]
+    tests.extend(isolation::TESTS);
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();
@@ -75,10 +82,22 @@ fn main() {
 
 /// The life of a worker. The document's name says what the parser does.
 fn play(mode: &str) {
-    let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let (input, output) = (std::io::stdin().lock(), std::io::stdout());
     match mode {
-        "normal" => {
+        "normal" | "no landlock" | "no seccomp" | "neither" | "threads" => {
+            #[cfg(target_os = "linux")]
+            attacks::prepare(mode);
             let served = worker::serve_with(input, output, |document, options, tools| {
+                #[cfg(target_os = "linux")]
+                if let Some(name) = document.name.strip_prefix("attack: ") {
+                    let mut extracted = extract_with(&Input::file("a.txt", b"x"), options, tools)?;
+                    extracted.title = Some(match attacks::attack(name, document.bytes) {
+                        Some(Ok(got)) => got,
+                        Some(Err(errno)) => format!("refused {errno}"),
+                        None => panic!("no attack is called `{name}`"),
+                    });
+                    return Ok(extracted);
+                }
                 match document.name {
                     "spin" => spin(),
                     "abort" => std::process::abort(),
@@ -115,7 +134,7 @@ fn play(mode: &str) {
         // Greets as a worker does, then answers with nonsense.
         "liar" => {
             let mut output = output;
-            let ready = br#"{"version":3}"#;
+            let ready = br#"{"version":4,"isolation":{"landlock_abi":null,"seccomp":false,"missing":null}}"#;
             let _ = output.write_all(&u32::try_from(ready.len()).unwrap().to_le_bytes());
             let _ = output.write_all(ready);
             let _ = output.write_all(&[3, 0, 0, 0, b'{', b'{', b'{']);
@@ -149,13 +168,18 @@ fn limits() -> WorkerLimits {
         max_input_bytes: 1 << 20,
         max_output_bytes: 1 << 20,
         files_per_worker: 1000,
+        isolation: cairn_extract::IsolationPolicy::BestEffort,
     }
 }
 
 fn pool(mode: &str, limits: WorkerLimits) -> WorkerPool {
+    WorkerPool::plain(command(mode), limits)
+}
+
+fn command(mode: &str) -> WorkerCommand {
     let program = std::env::current_exe().expect("a program has a path");
     let args = vec![OsString::from("worker"), OsString::from(mode)];
-    WorkerPool::plain(WorkerCommand { program, args }, limits)
+    WorkerCommand { program, args }
 }
 
 fn pid(pool: &WorkerPool) -> String {
