@@ -52,7 +52,7 @@ impl<'a> Archive<'a> {
             .unwrap_or_else(|| format!("member {}", index + 1));
         let mut bytes = Vec::new();
         let done = match self.zip.by_index(index) {
-            Ok(member) => expand(member, &name, cx, Some(&mut bytes)),
+            Ok(member) => expand(member, &name, cx, &mut bytes),
             Err(error) => Err(from_zip(&error)),
         };
         (name, done.map(|()| bytes))
@@ -61,19 +61,9 @@ impl<'a> Archive<'a> {
     /// Bytes of the member `name`, or `None` where the archive has none.
     pub(crate) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExtractError> {
         let mut bytes = Vec::new();
-        Ok(self.expand(name, Some(&mut bytes))?.then_some(bytes))
-    }
-
-    /// Expands the member `name` to nothing, to learn that it keeps the limits.
-    pub(crate) fn check(&mut self, name: &str) -> Result<(), ExtractError> {
-        self.expand(name, None).map(|_| ())
-    }
-
-    fn expand(&mut self, name: &str, into: Option<&mut Vec<u8>>) -> Result<bool, ExtractError> {
-        let cx = self.cx;
         match self.zip.by_name(name) {
-            Ok(member) => expand(member, name, cx, into).map(|()| true),
-            Err(ZipError::FileNotFound) => Ok(false),
+            Ok(member) => expand(member, name, self.cx, &mut bytes).map(|()| Some(bytes)),
+            Err(ZipError::FileNotFound) => Ok(None),
             Err(error) => Err(from_zip(&error)),
         }
     }
@@ -84,7 +74,7 @@ fn expand(
     mut member: zip::read::ZipFile<'_, Cursor<&[u8]>>,
     name: &str,
     cx: &Context<'_>,
-    mut into: Option<&mut Vec<u8>>,
+    into: &mut Vec<u8>,
 ) -> Result<(), ExtractError> {
     let n_packed = member.compressed_size().max(1);
     let max_ratio = cx.options.max_zip_ratio;
@@ -110,9 +100,7 @@ fn expand(
                 max_ratio,
             ));
         }
-        if let Some(bytes) = into.as_deref_mut() {
-            bytes.extend_from_slice(&buffer[..n]);
-        }
+        into.extend_from_slice(&buffer[..n]);
     }
     Ok(())
 }
@@ -163,7 +151,7 @@ pub(crate) mod tests {
             ..ExtractOptions::default()
         };
         let cx = Context::new(&small, Origin::File, &NoTools);
-        assert!(Archive::open(&bomb, &cx).unwrap().check("a").is_err());
+        assert!(Archive::open(&bomb, &cx).unwrap().read("a").is_err());
         let few = ExtractOptions {
             max_zip_entries: 2,
             ..ExtractOptions::default()

@@ -11,8 +11,8 @@ use crate::error::ExtractError;
 use crate::options::ExtractOptions;
 use crate::tools::{LegacyFormat, NoTools, Tools};
 use crate::{
-    code, containers, delimited, docx, epub, html, image, json, legacy, mail, markdown, pdf, pptx,
-    rtf, speech, spreadsheet, text,
+    code, containers, delimited, docx, html, image, json, legacy, mail, markdown, pdf, pptx,
+    speech, spreadsheet, text,
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
@@ -108,12 +108,11 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::JsonLines => json::read_lines(bytes, &mut builder),
         MediaType::Code(language) => code::read(language, bytes, &mut builder),
         MediaType::Pdf => pdf::read(bytes, cx, &mut builder)?,
-        MediaType::Epub => epub::read(bytes, cx, &mut builder)?,
-        MediaType::Rtf => rtf::read(bytes, &mut builder)?,
         MediaType::Docx => docx::read(bytes, cx, &mut builder)?,
         MediaType::Pptx => pptx::read(bytes, cx, &mut builder)?,
         MediaType::Xlsx => spreadsheet::read_xlsx(bytes, cx, &mut builder)?,
         MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
+        MediaType::Ods => spreadsheet::read_ods(bytes, cx, &mut builder)?,
         MediaType::Zip => containers::read_zip(bytes, cx, &mut builder)?,
         MediaType::Tar => containers::read_tar(bytes, cx, &mut builder)?,
         MediaType::Gzip => containers::read_gzip(name, bytes, cx, &mut builder)?,
@@ -129,8 +128,9 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::Other(_)
         | MediaType::Xlsb
         | MediaType::Odt
-        | MediaType::Ods
         | MediaType::Odp
+        | MediaType::Epub
+        | MediaType::Rtf
         | MediaType::Xml
         | MediaType::Vtt
         | MediaType::Srt
@@ -151,9 +151,11 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
 fn unsupported(media_type: &str) -> ExtractError {
     let hint = match media_type {
         "application/vnd.oasis.opendocument.presentation" => "save the presentation as PDF",
-        "application/vnd.oasis.opendocument.text" => "save the document as DOCX or PDF",
-        "application/vnd.oasis.opendocument.spreadsheet"
-        | "application/vnd.ms-excel.sheet.binary.macroEnabled.12" => "save the workbook as XLSX",
+        "application/rtf" | "application/vnd.oasis.opendocument.text" => {
+            "save the document as DOCX or PDF"
+        }
+        "application/vnd.ms-excel.sheet.binary.macroEnabled.12" => "save the workbook as XLSX",
+        "application/epub+zip" => "convert the book to HTML or PDF",
         "application/octet-stream" => "the content is of no type that is known here",
         _ => "convert the document to PDF, DOCX, HTML or text",
     };

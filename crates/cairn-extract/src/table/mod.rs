@@ -25,6 +25,10 @@ pub(crate) struct Table {
     pub(crate) bbox: Option<cairn_types::BoundingBox>,
     /// Characters of the document in the cells, where cells repeat merged ones.
     pub(crate) n_chars: Option<u64>,
+    /// Cells of the document, where cells repeat merged ones.
+    pub(crate) n_cells: Option<u64>,
+    /// What a reader of the whole should know, as one sentence.
+    pub(crate) note: Option<String>,
 }
 
 impl Table {
@@ -65,6 +69,23 @@ pub(crate) fn is_number(cell: &str) -> bool {
     n_digits > 0 && n_letters == 0
 }
 
+/// One header row of several: the texts of each column from the top, joined by ` / `, each once. O(cells).
+pub(crate) fn join_header(rows: &[Vec<String>]) -> Vec<String> {
+    let n_cols = rows.iter().map(Vec::len).max().unwrap_or(0);
+    (0..n_cols)
+        .map(|col| {
+            let mut parts: Vec<&str> = Vec::new();
+            for row in rows {
+                let text = row.get(col).map_or("", |text| text.trim());
+                if !text.is_empty() && !parts.contains(&text) {
+                    parts.push(text);
+                }
+            }
+            parts.join(" / ")
+        })
+        .collect()
+}
+
 fn row_line(row: &[String]) -> String {
     let last = row.iter().rposition(|cell| !cell.trim().is_empty());
     let mut line = String::new();
@@ -88,7 +109,7 @@ pub(crate) fn push_table(builder: &mut Builder, table: &Table) {
         return;
     }
     builder.report.tables += 1;
-    builder.report.cells += n_cells as u64;
+    builder.report.cells += table.n_cells.unwrap_or(n_cells as u64);
     let header = row_line(&table.header);
     let mut left = table
         .n_chars
@@ -199,8 +220,11 @@ pub(crate) fn resolve_spans(rows: &[Vec<SpanCell>]) -> (Vec<Vec<String>>, usize)
     (grid, n_header_rows)
 }
 
-/// Adds a table of cells with spans on `page`. A table of one cell is a frame around text: its lines become paragraphs.
+/// Adds a table of cells with spans; the last of the rows that are all header cells becomes the header. A table
+/// of one cell is a frame around text: its lines become paragraphs.
 pub(crate) fn push_span_table(builder: &mut Builder, rows: &[Vec<SpanCell>], page: Option<u32>) {
+    let texts = || rows.iter().flatten().map(|cell| cell.text.as_str());
+    let n_chars = texts().map(|text| count_text(&clean(text).0)).sum();
     if let [row] = rows
         && let [cell] = row.as_slice()
     {
@@ -211,38 +235,20 @@ pub(crate) fn push_span_table(builder: &mut Builder, rows: &[Vec<SpanCell>], pag
         }
         return;
     }
-    push_spans(builder, rows, None, page);
-}
-
-/// Adds the table that these cells with spans make: the last of the first rows that are all header cells becomes its
-/// header, else the first row where it looks like one and no cell is a header cell.
-pub(crate) fn push_spans(
-    builder: &mut Builder,
-    rows: &[Vec<SpanCell>],
-    label: Option<String>,
-    page: Option<u32>,
-) {
-    let cells = || rows.iter().flatten();
-    let n_chars = cells().map(|cell| count_text(&clean(&cell.text).0)).sum();
-    let has_header = cells().any(|cell| cell.is_header);
     let (mut rows, n_header) = resolve_spans(rows);
     let mut table = Table {
-        label,
-        page,
         n_chars: Some(n_chars),
+        page,
         ..Table::default()
     };
     if n_header > 0 && n_header < rows.len() {
-        // Further header rows stay in the body: one line is what repeats on top of every group.
         table.header = rows.remove(n_header - 1);
     }
     for cell in rows.iter_mut().flatten().chain(&mut table.header) {
         *cell = clean(cell).0;
     }
     table.rows = rows;
-    if !has_header {
-        table.guess_header();
-    }
+    table.guess_header();
     push_table(builder, &table);
 }
 
