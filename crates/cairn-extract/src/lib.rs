@@ -36,7 +36,6 @@ pub use context::Origin;
 pub use detect::{MediaType, detect};
 pub use error::ExtractError;
 pub use extract::{EXTRACTOR_VERSION, Input, extract, extract_with};
-pub use html::PageMeta;
 pub use options::{ExtractOptions, Passwords};
 pub use pdf::{PageImage, PageRequest, find_pdfium, render_page};
 pub use tools::{LegacyFormat, NoTools, Segment, ToolError, ToolRequest, Tools};

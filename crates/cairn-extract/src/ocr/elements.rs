@@ -20,21 +20,7 @@ const LOW_CONFIDENCE: f64 = 0.70;
 /// Adds what was recognised on a page as page `number` of the document (`None` in formats without pages), `dpi` being the
 /// resolution of the picture it was read from. Counts the page in `report.ocr`; pages without text add nothing else.
 pub(crate) fn push_page(builder: &mut Builder, page: &OcrPage, number: Option<u32>, dpi: f32) {
-    builder
-        .report
-        .ocr
-        .get_or_insert_default()
-        .add(&page.summary);
-    if page.chars_failed > 0 {
-        builder.failed(page.chars_failed);
-        let n = page.chars_failed;
-        let reason = format!("{n} characters that text recognition was not sure of were left out");
-        builder.warn(WarningCode::LowConfidence, number, reason);
-    } else if page.summary.words > 0 && page.summary.confidence < LOW_CONFIDENCE {
-        let percent = page.summary.confidence * 100.0;
-        let reason = format!("text recognition was only {percent:.0} % sure of this page");
-        builder.warn(WarningCode::LowConfidence, number, reason);
-    }
+    count_page(builder, page, number);
     let body = body_height(page);
     for paragraph in &page.paragraphs {
         let text = join(paragraph);
@@ -54,6 +40,25 @@ pub(crate) fn push_page(builder: &mut Builder, page: &OcrPage, number: Option<u3
             .map(|word| count_text(&word.text))
             .sum();
         builder.push_counted(element, n_chars);
+    }
+}
+
+/// Counts a page in `report.ocr`, and what was not believed of it; warns where recognition was not sure.
+pub(crate) fn count_page(builder: &mut Builder, page: &OcrPage, number: Option<u32>) {
+    builder
+        .report
+        .ocr
+        .get_or_insert_default()
+        .add(&page.summary);
+    if page.chars_failed > 0 {
+        builder.failed(page.chars_failed);
+        let n = page.chars_failed;
+        let reason = format!("{n} characters that text recognition was not sure of were left out");
+        builder.warn(WarningCode::LowConfidence, number, reason);
+    } else if page.summary.words > 0 && page.summary.confidence < LOW_CONFIDENCE {
+        let percent = page.summary.confidence * 100.0;
+        let reason = format!("text recognition was only {percent:.0} % sure of this page");
+        builder.warn(WarningCode::LowConfidence, number, reason);
     }
 }
 

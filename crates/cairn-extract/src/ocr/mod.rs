@@ -5,8 +5,10 @@
 mod elements;
 mod tsv;
 
-pub(crate) use elements::push_page;
-pub(crate) use tsv::OcrPage;
+pub(crate) use elements::{count_page, push_page};
+#[cfg(test)]
+pub(crate) use tsv::OcrWord;
+pub(crate) use tsv::{OcrPage, PixelBox};
 
 use crate::context::Context;
 use crate::tools::{ToolError, ToolRequest};

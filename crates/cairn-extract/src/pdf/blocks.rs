@@ -17,6 +17,8 @@ pub(super) struct PageLines {
     pub(super) bounds: PageBox,
     pub(super) turn: Turn,
     pub(super) regions: Vec<Vec<Line>>,
+    /// What follows the page's text: form fields by name, notes; with the number of characters that are theirs alone.
+    pub(super) extras: Vec<(Element, u64)>,
 }
 
 /// Longest heading, in characters.
@@ -293,6 +295,7 @@ mod tests {
                 top: 800.0,
             },
             turn: Turn(0),
+            extras: Vec::new(),
             regions: vec![vec![
                 line("A large title", 0.0, 18.0),
                 line(

@@ -318,6 +318,7 @@ mod tests {
             order: 0,
             ends_soft: false,
             is_glued: false,
+            font: 0,
         }
     }
 

@@ -115,6 +115,7 @@ mod tests {
                     top: 800.0,
                 },
                 turn: Turn(0),
+                extras: Vec::new(),
                 regions: vec![vec![
                     line("Annual report", 20.0),
                     line("Same words in the text", 400.0),

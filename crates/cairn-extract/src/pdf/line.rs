@@ -320,6 +320,7 @@ mod tests {
             order,
             ends_soft: false,
             is_glued: false,
+            font: 0,
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use pdfium_render::prelude::{PdfPage, PdfPageTextChar};
 use unicode_normalization::UnicodeNormalization;
 
-use super::word::{PageBox, Rect, Turn, Word, is_rtl, is_wide};
+use super::word::{NO_FONT, PageBox, Rect, Turn, Word, is_rtl, is_wide};
 
 /// Characters read of one page; a page of print holds about 5,000. Bounds memory on hostile files.
 const MAX_CHARS: usize = 400_000;
@@ -22,7 +22,21 @@ pub(super) struct PageWords {
     pub(super) n_chars: u64,
     /// Control and private-use characters: a font without a map to Unicode.
     pub(super) n_garbage: u64,
+    /// Those by the number of their font.
+    pub(super) garbage_fonts: BTreeMap<u16, u64>,
     pub(super) is_cut: bool,
+}
+
+impl PageWords {
+    fn count_garbage(&mut self, font: u16) {
+        self.n_garbage += 1;
+        *self.garbage_fonts.entry(font).or_default() += 1;
+    }
+
+    /// All words, whatever their direction.
+    pub(super) fn words(&self) -> impl Iterator<Item = &Word> {
+        self.by_turn.iter().flat_map(|(_, words)| words)
+    }
 }
 
 /// The page's box; a page without one is taken as US Letter, as pdfium does.
@@ -51,6 +65,7 @@ pub(super) fn read_words(page: &PdfPage<'_>, bounds: &PageBox) -> Result<PageWor
     let chars = text.chars();
     let mut maker = WordMaker::default();
     let mut found = PageWords::default();
+    let mut fonts = Fonts::default();
     for (idx, char) in chars.iter().enumerate() {
         if idx >= MAX_CHARS {
             found.is_cut = true;
@@ -64,7 +79,7 @@ pub(super) fn read_words(page: &PdfPage<'_>, bounds: &PageBox) -> Result<PageWor
             continue;
         }
         let Some(c) = char.unicode_char() else {
-            found.n_garbage += 1;
+            found.count_garbage(fonts.number(char.font_name()));
             continue;
         };
         if c.is_whitespace() || matches!(c, '\0' | '\u{feff}' | '\u{200b}') {
@@ -77,14 +92,15 @@ pub(super) fn read_words(page: &PdfPage<'_>, bounds: &PageBox) -> Result<PageWor
             continue;
         }
         let Some(c) = readable(c) else {
-            found.n_garbage += 1;
+            found.n_chars -= 1;
+            found.count_garbage(fonts.number(char.font_name()));
             continue;
         };
         let Some((turn, rect, baseline)) = place(&char, bounds) else {
             maker.push_unplaced(c);
             continue;
         };
-        maker.push(c, turn, rect, baseline, || style(&char));
+        maker.push(c, turn, rect, baseline, || style(&char, &mut fonts));
     }
     maker.end_word();
     let mut by_turn: BTreeMap<Turn, Vec<Word>> = BTreeMap::new();
@@ -148,11 +164,43 @@ const BOLD: [&str; 8] = [
     "bold", "black", "heavy", "-bd", "-medi", "demi", "cmbx", "sfbx",
 ];
 
-fn style(char: &PdfPageTextChar<'_>) -> (f32, bool) {
-    let size = char.scaled_font_size().value.abs();
-    let name = char.font_name().to_ascii_lowercase();
-    let is_bold = BOLD.iter().any(|mark| name.contains(mark));
-    (size, is_bold)
+fn style(char: &PdfPageTextChar<'_>, fonts: &mut Fonts) -> Style {
+    let font = fonts.number(char.font_name());
+    Style {
+        size: char.scaled_font_size().value.abs(),
+        is_bold: fonts
+            .0
+            .get(usize::from(font))
+            .is_some_and(|(_, is_bold)| *is_bold),
+        font,
+    }
+}
+
+struct Style {
+    size: f32,
+    is_bold: bool,
+    font: u16,
+}
+
+/// The fonts of a page by name, and whether they are bold.
+#[derive(Default)]
+struct Fonts(Vec<(String, bool)>);
+
+impl Fonts {
+    /// The number of the font; those after the first thousand are one.
+    fn number(&mut self, name: String) -> u16 {
+        const MAX_FONTS: usize = 1_000;
+        let place = self.0.iter().rposition(|(known, _)| *known == name);
+        let place = place.unwrap_or_else(|| {
+            let lower = name.to_ascii_lowercase();
+            let is_bold = BOLD.iter().any(|mark| lower.contains(mark));
+            if self.0.len() < MAX_FONTS {
+                self.0.push((name, is_bold));
+            }
+            self.0.len() - 1
+        });
+        u16::try_from(place).unwrap_or(NO_FONT)
+    }
 }
 
 struct Open {
@@ -176,7 +224,7 @@ impl WordMaker {
         turn: Turn,
         rect: Rect,
         baseline: f32,
-        style: impl FnOnce() -> (f32, bool),
+        style: impl FnOnce() -> Style,
     ) {
         if let Some(open) = &self.open
             && !belongs(open, c, turn, &rect, baseline)
@@ -184,7 +232,11 @@ impl WordMaker {
             self.end(true);
         }
         let open = self.open.get_or_insert_with(|| {
-            let (size, is_bold) = style();
+            let Style {
+                size,
+                is_bold,
+                font,
+            } = style();
             let size = if size > 0.4 * rect.height() && size < 2.5 * rect.height() {
                 size
             } else {
@@ -200,6 +252,7 @@ impl WordMaker {
                     order: 0,
                     ends_soft: false,
                     is_glued: false,
+                    font,
                 },
                 baseline,
                 last: rect,

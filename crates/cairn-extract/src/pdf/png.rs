@@ -1,4 +1,4 @@
-//! Writes pictures as PNG files (ISO/IEC 15948): 8 bits a sample, RGB or grey, no filter but "up".
+//! Writes pictures as PNG files (ISO/IEC 15948): RGB, 8 bits a sample, no filter but "up".
 //!
 //! Only what page images need, since `flate2` with its checksum is here already. The filter subtracts the row above,
 //! which suits pages: most rows repeat the one before them. Cost: one pass and one deflate.
@@ -8,30 +8,20 @@ use std::io::Write as _;
 use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
 
-/// How the samples of a picture lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Samples {
-    Grey,
-    Rgb,
-}
+/// Samples of a pixel.
+const N_SAMPLES: usize = 3;
 
-/// The file of a picture; `samples` holds its rows from the top, without padding.
-pub(super) fn encode(width: u32, height: u32, kind: Samples, samples: &[u8]) -> Vec<u8> {
-    let (n_samples, color_type) = match kind {
-        Samples::Grey => (1, 0),
-        Samples::Rgb => (3, 2),
-    };
+/// The file of a picture; `samples` holds its rows from the top, red, green and blue of each pixel, without padding.
+pub(super) fn encode(width: u32, height: u32, samples: &[u8]) -> Vec<u8> {
     let mut header = Vec::with_capacity(13);
     header.extend(width.to_be_bytes());
     header.extend(height.to_be_bytes());
-    header.extend([8, color_type, 0, 0, 0]);
+    // Bits a sample, RGB, and the only ways to compress, filter and not to interlace.
+    header.extend([8, 2, 0, 0, 0]);
     let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
     chunk(&mut out, *b"IHDR", &header);
-    chunk(
-        &mut out,
-        *b"IDAT",
-        &deflate(samples, width as usize * n_samples),
-    );
+    let row_len = width as usize * N_SAMPLES;
+    chunk(&mut out, *b"IDAT", &deflate(samples, row_len));
     chunk(&mut out, *b"IEND", &[]);
     out
 }
@@ -76,7 +66,7 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read() {
         let samples = [1, 2, 3, 4, 5, 6, 9, 9, 9, 200, 100, 0];
-        let file = encode(2, 2, Samples::Rgb, &samples);
+        let file = encode(2, 2, &samples);
         assert!(file.starts_with(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x02\0\0\0\x02\x08\x02"));
         assert!(
             file.ends_with(b"IEND\xaeB`\x82"),
@@ -88,6 +78,6 @@ mod tests {
             .read_to_end(&mut rows)
             .unwrap();
         assert_eq!(rows, [2, 1, 2, 3, 4, 5, 6, 2, 8, 7, 6, 196, 95, 250]);
-        assert!(encode(0, 0, Samples::Grey, &[]).len() > 40);
+        assert!(encode(0, 0, &[]).len() > 40);
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::open::open;
 use super::page::page_box;
-use super::png::{self, Samples};
+use super::png;
 use crate::error::ExtractError;
 use crate::options::{ExtractOptions, Passwords};
 
@@ -94,7 +94,7 @@ pub fn render_page(
         .ok_or_else(|| ExtractError::malformed(format!("page {number} cannot be drawn")))?;
     let bounds = page_box(&page);
     Ok(PageImage {
-        png: png::encode(bitmap.width, bitmap.height, Samples::Rgb, &bitmap.samples),
+        png: png::encode(bitmap.width, bitmap.height, &bitmap.samples),
         width_px: bitmap.width,
         height_px: bitmap.height,
         width_pt: bounds.right - bounds.left,
@@ -114,11 +114,47 @@ pub(super) fn quarter_turns(page: &PdfPage<'_>) -> u8 {
     }
 }
 
+/// What a bitmap holds of each pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Samples {
+    Grey,
+    Rgb,
+}
+
 /// A drawn page: rows from the top, without padding.
 pub(super) struct Bitmap {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) samples: Vec<u8>,
+}
+
+impl Bitmap {
+    /// The same turned clockwise, where it is grey.
+    pub(super) fn turned(&self, quarter_turns: u8) -> Self {
+        let (width, height) = (self.width as usize, self.height as usize);
+        let at = |x: usize, y: usize| self.samples[y * width + x];
+        let samples = match quarter_turns % 4 {
+            0 => self.samples.clone(),
+            1 => (0..width)
+                .flat_map(|x| (0..height).rev().map(move |y| at(x, y)))
+                .collect(),
+            2 => self.samples.iter().rev().copied().collect(),
+            _ => (0..width)
+                .rev()
+                .flat_map(|x| (0..height).map(move |y| at(x, y)))
+                .collect(),
+        };
+        let (width, height) = if quarter_turns.is_multiple_of(2) {
+            (self.width, self.height)
+        } else {
+            (self.height, self.width)
+        };
+        Self {
+            width,
+            height,
+            samples,
+        }
+    }
 }
 
 /// Draws a page as it is shown, `scale` pixels a point or fewer. Form fields and annotations are drawn too.
@@ -162,6 +198,20 @@ pub(super) fn draw(page: &PdfPage<'_>, scale: f32, kind: Samples) -> Option<Bitm
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grey_bitmaps_turn() {
+        let bitmap = Bitmap {
+            width: 3,
+            height: 2,
+            samples: vec![1, 2, 3, 4, 5, 6],
+        };
+        assert_eq!(bitmap.turned(0).samples, [1, 2, 3, 4, 5, 6]);
+        assert_eq!(bitmap.turned(1).samples, [4, 1, 5, 2, 6, 3]);
+        assert_eq!(bitmap.turned(2).samples, [6, 5, 4, 3, 2, 1]);
+        assert_eq!(bitmap.turned(3).samples, [3, 6, 2, 5, 1, 4]);
+        assert_eq!((bitmap.turned(3).width, bitmap.turned(3).height), (2, 3));
+    }
 
     #[test]
     fn boxes_turn_with_the_page() {

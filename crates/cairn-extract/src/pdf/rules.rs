@@ -4,22 +4,18 @@
 //! stripes behind rows). Lines that touch are one drawing; a drawing with enough lines in both directions
 //! is a grid. Lines across alone make a grid where they are of one length and as close as rows are.
 //!
-//! Limits: paths inside form objects are not seen; only the first thousands of objects of a page are.
 //! Cost: O(lines²) for each page, with a bounded number of lines.
 
 use std::collections::BTreeMap;
 
-use pdfium_render::prelude::{
-    PdfPage, PdfPageObject, PdfPageObjectsCommon as _, PdfPagePathObject, PdfPathSegmentType,
-    PdfPathSegments as _,
-};
+use pdfium_render::prelude::{PdfPagePathObject, PdfPathSegmentType, PdfPathSegments as _};
 
 use super::word::{PageBox, Rect, Turn};
 
-/// Objects of a page looked at; a dense drawing has more, a table never.
-const MAX_OBJECTS: u32 = 20_000;
 /// Lines kept in each direction. Bounds the time spent on drawings.
 const MAX_RULES: usize = 2_000;
+/// Lines read of one page.
+pub(super) const MAX_LINES: usize = 4 * MAX_RULES;
 /// Shortest line, in points: shorter ones underline words or draw symbols.
 const MIN_LENGTH: f32 = 6.0;
 /// Farthest that lines which meet may miss each other, in points.
@@ -62,32 +58,15 @@ pub(super) struct Grid {
     pub(super) down: Vec<Rule>,
 }
 
-/// The straight lines of a page in PDF coordinates: left, bottom, right, top.
-pub(super) fn read_lines(page: &PdfPage<'_>) -> Vec<[f32; 4]> {
-    let objects = page.objects();
-    let mut lines = Vec::new();
-    for object in objects
-        .iter()
-        .take(usize::try_from(MAX_OBJECTS).unwrap_or(usize::MAX))
-    {
-        if let PdfPageObject::Path(path) = &object {
-            read_path(path, &mut lines);
-        }
-        if lines.len() >= 4 * MAX_RULES {
-            break;
-        }
-    }
-    lines
-}
-
-fn read_path(path: &PdfPagePathObject<'_>, lines: &mut Vec<[f32; 4]>) {
+/// Adds the straight lines of a path in PDF coordinates: left, bottom, right, top.
+pub(super) fn read_path(path: &PdfPagePathObject<'_>, lines: &mut Vec<[f32; 4]>) {
     let Ok(matrix) = path.matrix() else {
         return;
     };
     let segments = path.segments().transform(matrix);
     let mut first = (0.0, 0.0);
     let mut last = (0.0, 0.0);
-    for segment in segments.iter().take(4 * MAX_RULES) {
+    for segment in segments.iter().take(MAX_LINES) {
         let (x, y) = segment.point();
         let point = (x.value, y.value);
         match segment.segment_type() {
@@ -99,7 +78,7 @@ fn read_path(path: &PdfPagePathObject<'_>, lines: &mut Vec<[f32; 4]>) {
         if segment.is_close() {
             lines.extend(straight(last, first));
         }
-        if lines.len() >= 4 * MAX_RULES {
+        if lines.len() >= MAX_LINES {
             break;
         }
     }

@@ -124,7 +124,12 @@ pub(super) struct Word {
     pub(super) ends_soft: bool,
     /// No white space follows in the drawing order: the next word touches this one.
     pub(super) is_glued: bool,
+    /// Number of its font on the page; [`NO_FONT`] where it comes from no text layer.
+    pub(super) font: u16,
 }
+
+/// Words of form fields and of text recognition.
+pub(super) const NO_FONT: u16 = u16::MAX;
 
 impl Word {
     /// Characters by width: ideographs count two.

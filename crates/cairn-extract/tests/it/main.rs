@@ -4,6 +4,7 @@
 mod bombs;
 #[cfg(test)]
 mod pdf;
+#[cfg(test)]
 mod pdf_images;
 #[cfg(test)]
 mod pdf_tables;

@@ -4,8 +4,7 @@ mod catalog;
 mod embedder;
 
 pub use catalog::{
-    Catalog, CatalogError, Change, DocumentPage, FetchState, IdempotentBegin, IdempotentReply,
-    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, PublishVersion, Published,
-    StoredElements,
+    Catalog, CatalogError, Change, DocumentPage, IdempotentBegin, IdempotentReply, IndexChunk,
+    IndexDocument, KeyRecord, KnownItem, NewKey, PublishVersion, Published, StoredElements,
 };
 pub use embedder::{EmbedError, Embedder};
