@@ -273,7 +273,7 @@ impl Pipeline {
                 _ if published.is_new => Outcome::Added,
                 _ => Outcome::Updated,
             };
-            summary.n_partial += u64::from(report.reason.is_some());
+            summary.n_partial += u64::from(report.is_partial);
             summary.seq = Some(published.seq);
             summary.stages.write += started.elapsed();
             summary.count(&report);
@@ -398,7 +398,8 @@ impl Pipeline {
             reason,
             document: None,
             n_chunks: Some(u32::try_from(chunks.len()).unwrap_or(u32::MAX)),
-            coverage: Some(coverage),
+            parse: Some(Box::new(extracted.report.clone())),
+            is_partial,
             size_bytes: item.size_bytes,
         };
         let version = PublishVersion {
@@ -447,7 +448,8 @@ fn failed(item: &Item, error: &ExtractError) -> DocumentReport {
         reason: Some(format!("{error}{hint}")),
         document: item.known.as_ref().map(|known| known.document),
         n_chunks: None,
-        coverage: None,
+        parse: None,
+        is_partial: false,
         size_bytes: item.size_bytes,
     }
 }
@@ -465,7 +467,8 @@ pub(crate) fn refused(
         reason: Some(reason),
         document: None,
         n_chunks: None,
-        coverage: None,
+        parse: None,
+        is_partial: false,
         size_bytes,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cairn_types::{DocumentId, Outcome, Seq};
+use cairn_types::{DocumentId, Outcome, ParseReport, Seq};
 
 /// What became of one document.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +17,10 @@ pub struct DocumentReport {
     pub document: Option<DocumentId>,
     /// Chunks of its current version, where it was read now.
     pub n_chunks: Option<u32>,
-    /// Share of its characters that was kept, where it was read now.
-    pub coverage: Option<f64>,
+    /// What was seen and kept of it, where it was read now.
+    pub parse: Option<Box<ParseReport>>,
+    /// Whether it was read only in part: something is missing, or too little of it was understood.
+    pub is_partial: bool,
     /// Bytes of the original.
     pub size_bytes: u64,
 }

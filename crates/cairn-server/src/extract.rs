@@ -162,6 +162,17 @@ impl Params {
             .ok_or_else(|| ApiError::invalid(format!("`limit` is `{shown}`, expected 1 to 200")))
     }
 
+    /// A whole number.
+    pub(crate) fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>, ApiError> {
+        let Some(text) = self.one(name)? else {
+            return Ok(None);
+        };
+        text.parse().map(Some).map_err(|_| {
+            let shown: String = text.chars().take(64).collect();
+            ApiError::invalid(format!("`{name}` is `{shown}`, expected a whole number"))
+        })
+    }
+
     /// `true` or `false`; `false` where it is not given.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
         match self.one(name)? {

@@ -240,6 +240,9 @@ pub(crate) enum DocsCommand {
         /// List soft-deleted documents too
         #[arg(long)]
         deleted: bool,
+        /// List only documents that were read in part
+        #[arg(long)]
+        partial: bool,
         /// Stop after this many
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
@@ -251,6 +254,11 @@ pub(crate) enum DocsCommand {
         /// Show its chunks too
         #[arg(long)]
         chunks: bool,
+    },
+    /// Show what was read of a document, and what was not
+    Report {
+        /// Its id
+        id: String,
     },
     /// Set who may read a document
     Share {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cairn_types::{DocumentSummary, Passage};
+use cairn_types::{CharSpan, DocumentSummary, ElementKind, Passage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -212,7 +212,7 @@ pub struct DocumentList {
 }
 
 /// A chunk of a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Chunk {
     /// `document.version.ordinal`.
     pub chunk_id: String,
@@ -230,11 +230,91 @@ pub struct Chunk {
     pub n_tokens: u32,
     /// The version's text at `span`.
     pub text: String,
+    /// What it is made of, in reading order; the first and last may reach beyond it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elements: Vec<Element>,
 }
 
-impl From<&Passage> for Chunk {
-    fn from(passage: &Passage) -> Self {
+/// A piece of a parsed document: heading, paragraph, table and so on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Element {
+    /// `heading`, `paragraph`, `list_item`, `table`, `table_summary` (made from a table's cells), `code`, `image` or `note`.
+    pub kind: String,
+    /// Depth of a heading or list item, from 1; 0 elsewhere.
+    pub level: u8,
+    /// Its place in the version's text.
+    pub span: Span,
+    /// Page (from 1), in formats that have pages.
+    pub page: Option<u32>,
+    /// Where it stands on the page, in points from the top left.
+    pub bbox: Option<BoundingBox>,
+    /// Name of the sheet, caption, or language of code.
+    pub label: Option<String>,
+}
+
+/// A box on a page: points, origin at the top left.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BoundingBox {
+    /// Left edge.
+    pub x0: f32,
+    /// Top edge.
+    pub y0: f32,
+    /// Right edge.
+    pub x1: f32,
+    /// Bottom edge.
+    pub y1: f32,
+}
+
+impl From<&(cairn_types::Element, CharSpan)> for Element {
+    fn from((element, span): &(cairn_types::Element, CharSpan)) -> Self {
+        Self {
+            kind: match element.kind {
+                ElementKind::Heading => "heading",
+                ElementKind::Paragraph => "paragraph",
+                ElementKind::ListItem => "list_item",
+                ElementKind::Table => "table",
+                ElementKind::TableSummary => "table_summary",
+                ElementKind::Code => "code",
+                ElementKind::Image => "image",
+                ElementKind::Note => "note",
+            }
+            .to_owned(),
+            level: element.level,
+            span: (*span).into(),
+            page: element.page,
+            bbox: element.bbox.map(|bbox| BoundingBox {
+                x0: bbox.x0,
+                y0: bbox.y0,
+                x1: bbox.x1,
+                y1: bbox.y1,
+            }),
+            label: element.label.clone(),
+        }
+    }
+}
+
+/// The elements of a version that a span touches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ElementList {
+    /// The version they are of.
+    pub version: u32,
+    /// Length of the version's text in code points.
+    pub n_chars: usize,
+    /// In reading order.
+    pub elements: Vec<Element>,
+    /// Pass it as `start` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_start: Option<usize>,
+}
+
+impl Chunk {
+    /// A chunk with those of a version's elements (in order) that it touches.
+    pub(crate) fn new(passage: &Passage, elements: &[(cairn_types::Element, CharSpan)]) -> Self {
         let meta = &passage.meta;
+        let first = elements.partition_point(|(_, span)| span.end <= meta.span.start);
+        let touched = elements[first..]
+            .iter()
+            .take_while(|(_, span)| span.start < meta.span.end);
         Self {
             chunk_id: passage.id.to_string(),
             ordinal: meta.ordinal,
@@ -244,12 +324,13 @@ impl From<&Passage> for Chunk {
             lang: meta.lang.clone(),
             n_tokens: meta.n_tokens,
             text: passage.text.clone(),
+            elements: touched.map(Element::from).collect(),
         }
     }
 }
 
 /// One page of chunks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ChunkList {
     /// In order of ordinal.
     pub chunks: Vec<Chunk>,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::docs::{DocumentStatus, ParseReport};
 use super::jobs::Outcome;
 use super::problem::Problem;
 use super::shared::{DEFAULT_COLLECTION, is_false};
@@ -93,8 +94,12 @@ pub struct IngestDocument {
     pub document_id: Option<String>,
     /// Chunks of its version, where it was read now.
     pub chunks: Option<u32>,
-    /// Share of its characters that was kept, where it was read now.
+    /// How well it was understood, where it was read now.
+    pub status: Option<DocumentStatus>,
+    /// How much of it was understood, 0 to 1, where it was read now.
     pub coverage: Option<f64>,
+    /// What was seen and kept, and what could not be read, where it was read now.
+    pub report: Option<ParseReport>,
 }
 
 /// The end of a run.

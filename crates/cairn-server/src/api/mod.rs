@@ -23,8 +23,9 @@ pub use chat::{
     ChatSearchResults, ChatText, ChatTimingMs, Citation, DroppedCitation,
 };
 pub use docs::{
-    Chunk, ChunkList, Collection, CollectionList, Document, DocumentList, DocumentPatch,
-    DocumentStatus, OcrReport, ParseReport, ParseWarning, WriteReply,
+    BoundingBox, Chunk, ChunkList, Collection, CollectionList, Document, DocumentList,
+    DocumentPatch, DocumentStatus, Element, ElementList, OcrReport, ParseReport, ParseWarning,
+    WriteReply,
 };
 pub use explain::{
     Candidate, Explanation, FilterStep, Stage, WhyNotReason, WhyNotReply, WhyNotRequest,

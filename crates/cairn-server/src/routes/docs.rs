@@ -5,13 +5,13 @@
 
 use axum::extract::{RawQuery, State};
 use axum::{Extension, Json as JsonReply};
-use cairn_types::{AccessList, DocumentId, Principal, Seq};
+use cairn_types::{AccessList, DocumentId, Principal, Seq, VersionNo};
 use http::HeaderMap;
 
 use super::search::to_filter;
 use crate::api::{
-    AccessShown, Chunk, ChunkList, Document, DocumentList, DocumentPatch, Filters, Problem,
-    WriteReply,
+    AccessShown, Chunk, ChunkList, Document, DocumentList, DocumentPatch, Element, ElementList,
+    Filters, Problem, WriteReply,
 };
 use crate::app::App;
 use crate::auth::Caller;
@@ -148,11 +148,69 @@ pub(super) async fn chunks(
     let has_more = passages.len() > limit;
     passages.truncate(limit);
     let last = passages.last().map(|passage| passage.meta.ordinal);
+    let elements = match passages.first() {
+        Some(first) => {
+            let stored = app
+                .catalog()
+                .elements(&caller.scope, id, first.document.version)
+                .await?;
+            stored.elements
+        }
+        None => Vec::new(),
+    };
     Ok(JsonReply(ChunkList {
-        chunks: passages.iter().map(Chunk::from).collect(),
+        chunks: passages
+            .iter()
+            .map(|passage| Chunk::new(passage, &elements))
+            .collect(),
         next_cursor: last
             .filter(|_| has_more)
             .map(|after| cursor::encode("chunks", after)),
+    }))
+}
+
+/// Lists the elements of a version that a span touches: kind, page and box of each, so that a citation can be shown on its page.
+#[utoipa::path(
+    get, path = "/api/v1/docs/{id}/elements", tag = "documents",
+    params(
+        ("id" = String, Path, description = "Id of the document."),
+        ("version" = Option<u32>, Query, description = "Version, as a citation names it; else the current one."),
+        ("start" = Option<usize>, Query, description = "First character of the span; else 0."),
+        ("end" = Option<usize>, Query, description = "End of the span (exclusive); else the end of the text."),
+        ("limit" = Option<usize>, Query, description = "Elements of a page: 1 to 200, else 50."),
+    ),
+    responses(
+        (status = 200, description = "They are listed.", body = ElementList),
+        (status = "default", description = "What went wrong.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn elements(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Id(id): Id<DocumentId>,
+    RawQuery(query): RawQuery,
+) -> Result<JsonReply<ElementList>, ApiError> {
+    let params = Params::read(query.as_deref(), &["version", "start", "end", "limit"])?;
+    let limit = params.limit()?;
+    let version = match params.number("version")? {
+        Some(version) => VersionNo(version),
+        None => app.catalog().document(&caller.scope, id).await?.version,
+    };
+    let start = params.number("start")?.unwrap_or(0);
+    let end = params.number("end")?.unwrap_or(usize::MAX);
+    let stored = app.catalog().elements(&caller.scope, id, version).await?;
+    let first = stored
+        .elements
+        .partition_point(|(_, span)| span.end <= start);
+    let mut touched = stored.elements[first..]
+        .iter()
+        .take_while(|(_, span)| span.start < end);
+    let elements = touched.by_ref().take(limit).map(Element::from).collect();
+    Ok(JsonReply(ElementList {
+        version: version.0,
+        n_chars: stored.n_chars,
+        elements,
+        next_start: touched.next().map(|(_, span)| span.start),
     }))
 }
 

@@ -15,7 +15,9 @@ use tokio::sync::Notify;
 
 use super::docs::{check_collection, check_tags, to_access};
 use super::stream::{Lines, lines};
-use crate::api::{IngestDocument, IngestEvent, IngestRequest, IngestSummary, StagesMs, millis};
+use crate::api::{
+    DocumentStatus, IngestDocument, IngestEvent, IngestRequest, IngestSummary, StagesMs, millis,
+};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::extract::Json;
@@ -153,7 +155,15 @@ fn to_document(report: DocumentReport) -> IngestDocument {
         reason: report.reason,
         document_id: report.document.map(|id| id.to_string()),
         chunks: report.n_chunks,
-        coverage: report.coverage,
+        status: report.parse.is_some().then(|| {
+            if report.is_partial {
+                DocumentStatus::Partial
+            } else {
+                DocumentStatus::Ok
+            }
+        }),
+        coverage: report.parse.as_ref().map(|parse| parse.coverage()),
+        report: report.parse.as_deref().map(Into::into),
     }
 }
 

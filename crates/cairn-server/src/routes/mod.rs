@@ -160,6 +160,13 @@ fn routes() -> Vec<Route> {
             get(docs::chunks),
         ),
         route(
+            Method::GET,
+            "/api/v1/docs/{id}/elements",
+            Read,
+            Request,
+            get(docs::elements),
+        ),
+        route(
             Method::PATCH,
             "/api/v1/docs/{id}",
             Write,

@@ -25,6 +25,7 @@ use crate::api::{ChatDone, ChatSearchResults, ChatText};
         docs::list,
         docs::show,
         docs::chunks,
+        docs::elements,
         docs::change,
         docs::remove,
         docs::restore,

@@ -335,7 +335,8 @@ impl View<'_> {
         for known in self.documents {
             let expected = if self.may_read(known) { 200 } else { 404 };
             let path = format!("/api/v1/docs/{}", known.id);
-            for path in [path.clone(), format!("{path}/chunks")] {
+            let parts = ["", "/chunks", "/elements"].map(|part| format!("{path}{part}"));
+            for path in parts {
                 let reply = self.ask(Method::GET, &path, None).await;
                 assert_eq!(reply.status, expected, "{path}: {}", reply.text());
             }

@@ -75,7 +75,10 @@ fn expectation(method: &Method, path: &str) -> Expect {
         ),
         ("POST", "/api/v1/docs") => expect(none, [401, 202, 403, 202, 401, 202]),
         ("GET", "/api/v1/docs" | "/api/v1/jobs" | "/api/v1/collections") => expect(none, READ),
-        ("GET", "/api/v1/docs/{id}" | "/api/v1/docs/{id}/chunks") => expect(none, READ_ONE),
+        (
+            "GET",
+            "/api/v1/docs/{id}" | "/api/v1/docs/{id}/chunks" | "/api/v1/docs/{id}/elements",
+        ) => expect(none, READ_ONE),
         ("PATCH", "/api/v1/docs/{id}") => expect(|| Some(json!({ "tags": ["t"] })), WRITE),
         ("DELETE", "/api/v1/docs/{id}") | ("POST", "/api/v1/docs/{id}/restore") => {
             expect(none, WRITE)

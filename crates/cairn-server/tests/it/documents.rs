@@ -122,7 +122,27 @@ fn upload_search_delete() {
             .as_key(&anna, Method::GET, &format!("{path}/chunks"), None)
             .await
             .json();
-        assert_eq!(chunks["chunks"][0]["text"], first["text"]);
+        let chunk = &chunks["chunks"][0];
+        assert_eq!(chunk["text"], first["text"]);
+        let listed = |query: String| {
+            let (test, anna) = (&test, &anna);
+            let path = format!("{path}/elements{query}");
+            async move { test.as_key(anna, Method::GET, &path, None).await }
+        };
+        let elements = listed(String::new()).await.json();
+        assert_eq!(elements["version"], 1);
+        let (all, made_of) = (&elements["elements"], &chunk["elements"]);
+        assert!(!all.as_array().unwrap().is_empty(), "{elements}");
+        assert_eq!(all[0], made_of[0], "a chunk says what it is made of");
+        let one = listed("?start=0&end=1&limit=1".to_owned()).await.json();
+        assert_eq!(one["elements"].as_array().unwrap().len(), 1);
+        assert_eq!(one["elements"][0]["span"]["start"], 0);
+        listed("?version=9".to_owned())
+            .await
+            .assert_problem(404, "not_found");
+        listed("?start=x".to_owned())
+            .await
+            .assert_problem(400, "invalid_input");
 
         let deleted = test.as_key(&anna, Method::DELETE, &path, None).await;
         assert_eq!(deleted.status, 200);

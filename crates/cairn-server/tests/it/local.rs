@@ -71,7 +71,9 @@ fn ingest_tells() {
                 "reason",
                 "document_id",
                 "chunks",
+                "status",
                 "coverage",
+                "report",
             ] {
                 assert!(document.get(field).is_some(), "{document}");
             }

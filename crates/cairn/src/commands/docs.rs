@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cairn_server::api::{Chunk, Collection, Document, DocumentStatus, Job};
+use cairn_server::api::{Chunk, Collection, Document, DocumentStatus, Job, ParseWarning};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -22,8 +22,19 @@ pub(crate) async fn run(
         DocsCommand::List {
             filter,
             deleted,
+            partial,
             limit,
-        } => list(client, &filter, collections, deleted, limit, output).await,
+        } => {
+            let wanted = Wanted {
+                filter: &filter,
+                collections,
+                deleted,
+                partial,
+                limit: limit.unwrap_or(usize::MAX),
+            };
+            list(client, &wanted, output).await
+        }
+        DocsCommand::Report { id } => report(client, &id, output).await,
         DocsCommand::Show { id, chunks } => show(client, &id, chunks, output).await,
         DocsCommand::Share { id, allow } => {
             let path = format!("/api/v1/docs/{}", encode(&id));
@@ -71,14 +82,23 @@ pub(crate) async fn run(
     }
 }
 
-async fn list(
-    client: &Client,
-    filter: &FilterArgs,
-    collections: &[String],
+/// Which documents are listed.
+struct Wanted<'a> {
+    filter: &'a FilterArgs,
+    collections: &'a [String],
     deleted: bool,
-    limit: Option<usize>,
-    output: Output,
-) -> Result<u8, Failure> {
+    partial: bool,
+    limit: usize,
+}
+
+async fn list(client: &Client, wanted: &Wanted<'_>, output: Output) -> Result<u8, Failure> {
+    let Wanted {
+        filter,
+        collections,
+        deleted,
+        partial,
+        limit,
+    } = *wanted;
     let mut base = format!("/api/v1/docs?limit=200&deleted={deleted}");
     let pairs = [
         ("collection", collections),
@@ -99,10 +119,11 @@ async fn list(
             let _ = write!(base, "&{name}={}", encode(value));
         }
     }
-    let mut left = limit.unwrap_or(usize::MAX);
+    let mut left = limit;
     let mut n_shown = 0;
     pages(client, &base, |page| {
-        for document in items(&page, "documents").take(left) {
+        let is_wanted = |document: &&Value| !partial || document["status"] == "partial";
+        for document in items(&page, "documents").filter(is_wanted).take(left) {
             n_shown += 1;
             if output.json {
                 output.value(document)?;
@@ -110,11 +131,13 @@ async fn list(
                 output.line(row(&read(document.clone())?, output))?;
             }
         }
-        left = limit.unwrap_or(usize::MAX).saturating_sub(n_shown);
+        left = limit.saturating_sub(n_shown);
         Ok(if left == 0 { Next::Stop } else { Next::GoOn })
     })
     .await?;
-    if n_shown == 0 {
+    if n_shown == 0 && partial {
+        output.note("no document was read in part");
+    } else if n_shown == 0 {
         output.note("no documents; `cairn ingest PATH` reads some");
     }
     Ok(0)
@@ -212,19 +235,14 @@ async fn show(client: &Client, id: &str, chunks: bool, output: Output) -> Result
     let document: Document = read(value)?;
     output.line(row(&document, output))?;
     output.line(format!(
-        "  readable by {}; {}; modified {}; {:.1} % of its characters kept",
+        "  readable by {}; {}; modified {}; {:.1} % of it was understood",
         readers(&document),
         bytes(document.size_bytes),
         document.modified_at.as_deref().unwrap_or("unknown"),
         document.coverage * 100.0,
     ))?;
     for warning in &document.report.warnings {
-        let page = warning
-            .page
-            .map(|page| format!("page {page}: "))
-            .unwrap_or_default();
-        let reason = harmless(&warning.reason);
-        output.line(output.warn(&format!("  {page}{reason}")))?;
+        output.line(format!("  {}", warning_line(warning, output)))?;
     }
     for chunk in chunk_list {
         let chunk: Chunk = read(chunk)?;
@@ -241,9 +259,154 @@ async fn show(client: &Client, id: &str, chunks: bool, output: Output) -> Result
             harmless(&chunk.heading_path),
         );
         output.line(format!("\n{}", output.dim(&details)))?;
+        output.line(output.dim(&made_of(&chunk)))?;
         output.line(harmless(&chunk.text))?;
     }
     Ok(0)
+}
+
+/// The kinds of a chunk's elements, each with its number: `heading, 3 paragraph, table (Sales)`.
+fn made_of(chunk: &Chunk) -> String {
+    let mut runs: Vec<(String, usize)> = Vec::new();
+    for element in &chunk.elements {
+        let label = element.label.as_deref().map(harmless);
+        let name = match label {
+            Some(label) => format!("{} ({label})", element.kind),
+            None => element.kind.clone(),
+        };
+        match runs.last_mut() {
+            Some((last, n)) if *last == name => *n += 1,
+            _ => runs.push((name, 1)),
+        }
+    }
+    let names = runs.into_iter().map(|(name, n)| match n {
+        1 => name,
+        n => format!("{n} {name}"),
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// What was read of a document, and what was not.
+async fn report(client: &Client, id: &str, output: Output) -> Result<u8, Failure> {
+    let value = client.get(&format!("/api/v1/docs/{}", encode(id))).await?;
+    if output.json {
+        let fields = [
+            "id",
+            "title",
+            "uri",
+            "version",
+            "media_type",
+            "status",
+            "coverage",
+            "report",
+        ];
+        let mut shown = serde_json::Map::new();
+        for field in fields {
+            shown.insert(field.to_owned(), value[field].clone());
+        }
+        output.value(&Value::Object(shown))?;
+        return Ok(0);
+    }
+    let document: Document = read(value)?;
+    output.write(&report_text(&document, output))?;
+    Ok(0)
+}
+
+fn report_text(document: &Document, output: Output) -> String {
+    let report = &document.report;
+    let mut text = format!(
+        "{}  {}\n",
+        document.id,
+        output.bold(&harmless(&document.title))
+    );
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{}{value}", output.dim(&format!("  {name:11} ")));
+    };
+    line("type", document.media_type.clone());
+    let percent = document.coverage * 100.0;
+    line(
+        "understood",
+        match document.status {
+            DocumentStatus::Ok => format!("{percent:.1} %"),
+            DocumentStatus::Partial => output.warn(&format!("{percent:.1} %, in part")),
+        },
+    );
+    if let Some(pages) = report.pages {
+        line(
+            "pages",
+            with_failed(pages.into(), report.pages_failed.into()),
+        );
+    }
+    line("elements", report.elements.to_string());
+    if report.tables > 0 {
+        let cells = with_failed(report.cells + report.cells_failed, report.cells_failed);
+        line("tables", format!("{} with {cells} cells", report.tables));
+    }
+    if report.images > 0 {
+        line("images", report.images.to_string());
+    }
+    if report.parts > 0 {
+        line(
+            "parts",
+            with_failed(report.parts.into(), report.parts_failed.into()),
+        );
+    }
+    let left_out = report
+        .chars_seen
+        .saturating_sub(report.chars_kept + report.chars_failed);
+    line(
+        "characters",
+        format!(
+            "{} seen: {} kept, {left_out} left out (repeated headers, navigation, hidden text), {} not read",
+            report.chars_seen, report.chars_kept, report.chars_failed
+        ),
+    );
+    if let Some(ocr) = &report.ocr {
+        line(
+            "recognised",
+            format!(
+                "{} pages, {} words, confidence {:.0} %",
+                ocr.pages,
+                ocr.words,
+                ocr.confidence * 100.0
+            ),
+        );
+    }
+    line("chunks", document.chunks.to_string());
+    if report.warnings.is_empty() {
+        line("warnings", "none".to_owned());
+    } else {
+        line("warnings", report.warnings.len().to_string());
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(text, "    {}", warning_line(warning, output));
+    }
+    text
+}
+
+fn with_failed(n: u64, n_failed: u64) -> String {
+    match n_failed {
+        0 => n.to_string(),
+        n_failed => format!("{n}, {n_failed} of them not read"),
+    }
+}
+
+fn warning_line(warning: &ParseWarning, output: Output) -> String {
+    let mut place = String::new();
+    if let Some(part) = &warning.part {
+        let _ = write!(place, "{}: ", harmless(part));
+    }
+    if let Some(page) = warning.page {
+        let _ = write!(place, "page {page}: ");
+    }
+    let is_loss = !matches!(warning.code.as_str(), "hidden" | "cleaned");
+    let line = format!("{place}{}", harmless(&warning.reason));
+    let code = output.dim(&format!("[{}]", harmless(&warning.code)));
+    if is_loss {
+        format!("{} {code}", output.warn(&line))
+    } else {
+        format!("{line} {code}")
+    }
 }
 
 pub(crate) async fn collections(client: &Client, output: Output) -> Result<u8, Failure> {

@@ -47,6 +47,22 @@ async fn documents_are_listed_shown_deleted_and_restored() {
         "{told:#?}"
     );
 
+    let report = cairn.json(&["docs", "report", id]).await;
+    assert_eq!(
+        (&report["status"], &report["coverage"]),
+        (&json!("ok"), &json!(1.0))
+    );
+    assert_eq!(report["report"]["elements"], 2, "{report}");
+    let told = cairn.run(&["docs", "report", id]).await.ok();
+    for expect in [
+        "understood  100.0 %",
+        "elements    2",
+        "0 not read",
+        "warnings    none",
+    ] {
+        assert!(told.stdout.contains(expect), "{expect}: {told:#?}");
+    }
+
     cairn.run(&["docs", "delete", ids[0], ids[1]]).await.ok();
     let n_listed = async |more: &[&str]| {
         let args = [&["docs", "list", "--json"][..], more].concat();
@@ -132,4 +148,53 @@ async fn collections_are_counted() {
             .len(),
         3
     );
+}
+
+#[tokio::test]
+async fn what_was_read_in_part_says_so_everywhere() {
+    let cairn = Cairn::new();
+    write(&cairn.files(), "whole.md", "# Whole\n\nAll of it.");
+    write(
+        &cairn.files(),
+        "mail.eml",
+        "From: a@example.org\nTo: b@example.org\nSubject: Two files\nMIME-Version: 1.0\n\
+         Content-Type: multipart/mixed; boundary=B\n\n--B\nContent-Type: text/plain\n\nSee both.\n\
+         --B\nContent-Type: text/plain\nContent-Disposition: attachment; filename=a.txt\n\nReadable.\n\
+         --B\nContent-Type: application/octet-stream\nContent-Disposition: attachment; filename=b.bin\n\
+         Content-Transfer-Encoding: base64\n\nAAECAwQFBgc=\n--B--\n",
+    );
+    let lines = cairn.run(&["ingest", ".", "--json"]).await.ok().lines();
+    let mail = lines
+        .iter()
+        .find(|line| {
+            line["path"]
+                .as_str()
+                .is_some_and(|path| path.ends_with("mail.eml"))
+        })
+        .unwrap();
+    assert_eq!(mail["status"], "partial", "{mail}");
+    let warning = &mail["report"]["warnings"][0];
+    assert_eq!(
+        (&warning["code"], &warning["part"]),
+        (&json!("unsupported"), &json!("b.bin"))
+    );
+    assert_eq!(lines.last().unwrap()["partial"], 1);
+    let listed = cairn
+        .run(&["docs", "list", "--partial", "--json"])
+        .await
+        .ok()
+        .lines();
+    assert_eq!(listed.len(), 1);
+    let told = cairn
+        .run(&["docs", "report", listed[0]["id"].as_str().unwrap()])
+        .await
+        .ok();
+    for expect in [
+        "50.0 %, in part",
+        "2, 1 of them not read",
+        "b.bin: ",
+        "[unsupported]",
+    ] {
+        assert!(told.stdout.contains(expect), "{expect}: {told:#?}");
+    }
 }
