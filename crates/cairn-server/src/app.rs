@@ -340,6 +340,11 @@ impl App {
         &self.0.blobs
     }
 
+    /// Where bytes from outside are parsed and drawn.
+    pub(crate) fn workers(&self) -> &Arc<WorkerPool> {
+        &self.0.workers
+    }
+
     pub(crate) fn models(&self) -> &ModelStore {
         &self.0.models
     }

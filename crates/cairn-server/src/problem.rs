@@ -6,6 +6,7 @@
 
 use axum::response::{IntoResponse, Response};
 
+use cairn_extract::ExtractError;
 use cairn_ingest::IngestError;
 use cairn_llm::ChatError;
 use cairn_models::ModelError;
@@ -236,6 +237,12 @@ impl From<IngestError> for ApiError {
             // Asked for by the owner on this machine: the hint helps there.
             error => convert(&error).hint_opt(error.hint()),
         }
+    }
+}
+
+impl From<ExtractError> for ApiError {
+    fn from(error: ExtractError) -> Self {
+        convert(&error).hint_opt(error.hint())
     }
 }
 

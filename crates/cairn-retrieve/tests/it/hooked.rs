@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use cairn_types::ports::{
     Catalog, CatalogError, Change, DocumentPage, IdempotentBegin, IdempotentReply, IndexChunk,
-    IndexDocument, KeyRecord, KnownItem, NewKey, PublishVersion, Published, StoredElements,
+    IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
+    StoredElements,
 };
 use cairn_types::{
     AccessList, CharSpan, ChunkNo, Collection, DocumentFilter, DocumentId, DocumentSummary,
@@ -296,6 +297,15 @@ impl Catalog for HookedCatalog {
         version: VersionNo,
     ) -> Result<StoredElements, CatalogError> {
         self.inner.elements(scope, document, version).await
+    }
+
+    async fn original(
+        &self,
+        scope: &Scope,
+        document: DocumentId,
+        version: VersionNo,
+    ) -> Result<Original, CatalogError> {
+        self.inner.original(scope, document, version).await
     }
 
     async fn collections(&self, scope: &Scope) -> Result<Vec<Collection>, CatalogError> {

@@ -12,6 +12,7 @@ mod keys;
 mod maintenance;
 mod models;
 mod openapi;
+mod originals;
 mod page;
 mod search;
 mod stream;
@@ -165,6 +166,20 @@ fn routes() -> Vec<Route> {
             Read,
             Request,
             get(docs::elements),
+        ),
+        route(
+            Method::GET,
+            "/api/v1/docs/{id}/original",
+            Read,
+            Request,
+            get(originals::original),
+        ),
+        route(
+            Method::GET,
+            "/api/v1/docs/{id}/page-image",
+            Read,
+            Request,
+            get(originals::page_image),
         ),
         route(
             Method::PATCH,

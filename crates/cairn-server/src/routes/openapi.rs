@@ -7,7 +7,7 @@ use http::{HeaderValue, header};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{chat, collections, docs, health, jobs, search, upload};
+use super::{chat, collections, docs, health, jobs, originals, search, upload};
 use crate::api::{ChatDone, ChatSearchResults, ChatText};
 
 #[derive(OpenApi)]
@@ -26,6 +26,8 @@ use crate::api::{ChatDone, ChatSearchResults, ChatText};
         docs::show,
         docs::chunks,
         docs::elements,
+        originals::original,
+        originals::page_image,
         docs::change,
         docs::remove,
         docs::restore,

@@ -335,11 +335,17 @@ impl View<'_> {
         for known in self.documents {
             let expected = if self.may_read(known) { 200 } else { 404 };
             let path = format!("/api/v1/docs/{}", known.id);
-            let parts = ["", "/chunks", "/elements"].map(|part| format!("{path}{part}"));
+            let parts =
+                ["", "/chunks", "/elements", "/original"].map(|part| format!("{path}{part}"));
             for path in parts {
                 let reply = self.ask(Method::GET, &path, None).await;
                 assert_eq!(reply.status, expected, "{path}: {}", reply.text());
             }
+            let page = self
+                .ask(Method::GET, &format!("{path}/page-image?page=1"), None)
+                .await;
+            assert_eq!(page.status, 404, "no pages, or not known: {}", page.text());
+            assert_eq!(page.text().contains("no page images"), self.may_read(known));
             let body = json!({ "query": "ferry", "document": known.id });
             let reply = self
                 .test

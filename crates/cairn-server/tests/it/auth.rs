@@ -77,8 +77,13 @@ fn expectation(method: &Method, path: &str) -> Expect {
         ("GET", "/api/v1/docs" | "/api/v1/jobs" | "/api/v1/collections") => expect(none, READ),
         (
             "GET",
-            "/api/v1/docs/{id}" | "/api/v1/docs/{id}/chunks" | "/api/v1/docs/{id}/elements",
+            "/api/v1/docs/{id}"
+            | "/api/v1/docs/{id}/chunks"
+            | "/api/v1/docs/{id}/elements"
+            | "/api/v1/docs/{id}/original",
         ) => expect(none, READ_ONE),
+        // A text has no pages to draw, and needs a number of a page besides.
+        ("GET", "/api/v1/docs/{id}/page-image") => expect(none, [401, 400, 400, 400, 401, 400]),
         ("PATCH", "/api/v1/docs/{id}") => expect(|| Some(json!({ "tags": ["t"] })), WRITE),
         ("DELETE", "/api/v1/docs/{id}") | ("POST", "/api/v1/docs/{id}/restore") => {
             expect(none, WRITE)

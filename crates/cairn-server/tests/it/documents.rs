@@ -137,6 +137,14 @@ fn upload_search_delete() {
         let one = listed("?start=0&end=1&limit=1".to_owned()).await.json();
         assert_eq!(one["elements"].as_array().unwrap().len(), 1);
         assert_eq!(one["elements"][0]["span"]["start"], 0);
+        let original = test
+            .as_key(&anna, Method::GET, &format!("{path}/original"), None)
+            .await;
+        assert_eq!(original.status, 200);
+        assert!(
+            original.text().contains("ferry"),
+            "the bytes that were uploaded"
+        );
         listed("?version=9".to_owned())
             .await
             .assert_problem(404, "not_found");

@@ -31,7 +31,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use cairn_types::ports::{
     Catalog, CatalogError, Change, DocumentPage, IdempotentBegin, IdempotentReply, IndexChunk,
-    IndexDocument, KeyRecord, KnownItem, NewKey, PublishVersion, Published, StoredElements,
+    IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
+    StoredElements,
 };
 use cairn_types::{
     AccessList, CharSpan, ChunkNo, Clock, Collection, DocumentFilter, DocumentId, DocumentSummary,
@@ -359,6 +360,18 @@ impl Catalog for SqliteCatalog {
         let scope = scope.clone();
         self.threads
             .read(move |db| read::elements(db, &scope, document, version))
+            .await
+    }
+
+    async fn original(
+        &self,
+        scope: &Scope,
+        document: DocumentId,
+        version: VersionNo,
+    ) -> Result<Original, CatalogError> {
+        let scope = scope.clone();
+        self.threads
+            .read(move |db| read::original(db, &scope, document, version))
             .await
     }
 

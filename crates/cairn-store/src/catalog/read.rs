@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use cairn_types::ports::{DocumentPage, StoredElements};
+use cairn_types::ports::{DocumentPage, Original, StoredElements};
 use cairn_types::{
-    CharSpan, ChunkId, ChunkMeta, ChunkNo, Collection, DocumentFilter, DocumentId, DocumentSummary,
-    Passage, Scope, TenantId, Timestamp, VersionNo,
+    BlobHash, CharSpan, ChunkId, ChunkMeta, ChunkNo, Collection, DocumentFilter, DocumentId,
+    DocumentSummary, Passage, Scope, TenantId, Timestamp, VersionNo,
 };
 use rusqlite::{OptionalExtension, Row};
 
@@ -263,6 +263,37 @@ pub(super) fn elements(
     version: VersionNo,
 ) -> DbResult<StoredElements> {
     renditions::elements(db, rendition_of(db, scope, document, version)?)
+}
+
+pub(super) fn original(
+    db: &Db<'_>,
+    scope: &Scope,
+    document: DocumentId,
+    version: VersionNo,
+) -> DbResult<Original> {
+    // Proves that the scope may read it.
+    rendition_of(db, scope, document, version)?;
+    let found = db
+        .conn
+        .prepare_cached(
+            "SELECT v.blob, v.size_bytes, d.media_type, d.item_key
+             FROM versions v JOIN documents d USING (tenant_id, document_id)
+             WHERE v.tenant_id = ?1 AND v.document_id = ?2 AND v.version = ?3",
+        )?
+        .query_row(
+            (scope.tenant().0, id_to_sql(document.0), version.0),
+            |row| {
+                let (blob, size): (Vec<u8>, i64) = (row.get(0)?, row.get(1)?);
+                Ok((blob, size, row.get(2)?, row.get(3)?))
+            },
+        )?;
+    let (blob, size, media_type, key) = found;
+    Ok(Original {
+        blob: BlobHash(blob.try_into().map_err(|_| corrupt("a hash"))?),
+        size_bytes: from_sql(size, "a size")?,
+        media_type,
+        key,
+    })
 }
 
 pub(super) fn collections(db: &Db<'_>, scope: &Scope) -> DbResult<Vec<Collection>> {

@@ -208,6 +208,19 @@ pub struct StoredElements {
     pub elements: Vec<(Element, CharSpan)>,
 }
 
+/// The bytes that a version was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Original {
+    /// Their hash, by which the blob store knows them.
+    pub blob: BlobHash,
+    /// How many they are.
+    pub size_bytes: u64,
+    /// Media type of the document.
+    pub media_type: String,
+    /// What identifies the document in its source: a path or name.
+    pub key: String,
+}
+
 /// An API key to be stored. The secret itself is never stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewKey {
@@ -479,6 +492,14 @@ pub trait Catalog: Send + Sync {
         document: DocumentId,
         version: VersionNo,
     ) -> Result<StoredElements, CatalogError>;
+
+    /// The original of a version; errors as in [`Self::text`].
+    async fn original(
+        &self,
+        scope: &Scope,
+        document: DocumentId,
+        version: VersionNo,
+    ) -> Result<Original, CatalogError>;
 
     /// Collections with what the scope may read in each; a scope that is not the owner's does not see a
     /// collection in which it may read nothing.

@@ -5,6 +5,7 @@ mod embedder;
 
 pub use catalog::{
     Catalog, CatalogError, Change, DocumentPage, IdempotentBegin, IdempotentReply, IndexChunk,
-    IndexDocument, KeyRecord, KnownItem, NewKey, PublishVersion, Published, StoredElements,
+    IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
+    StoredElements,
 };
 pub use embedder::{EmbedError, Embedder};

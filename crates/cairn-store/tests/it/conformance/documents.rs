@@ -462,6 +462,23 @@ pub(crate) async fn elements_and_spans_are_those_published(bench: Bench<'_>) {
         .unwrap();
     assert_eq!(stored.elements, new.elements);
     assert_eq!(stored.n_chars, new.text.chars().count());
+    let original = bench
+        .catalog
+        .original(&bench.owner(), published.document, VersionNo(1))
+        .await
+        .unwrap();
+    assert_eq!(
+        (original.blob, original.size_bytes, original.key.as_str()),
+        (new.blob, new.size_bytes, "/a.md")
+    );
+    let other = bench
+        .catalog
+        .original(&bench.owner(), published.document, VersionNo(2))
+        .await;
+    assert!(
+        matches!(other, Err(CatalogError::NotFound { .. })),
+        "{other:?}"
+    );
     // The same content read differently by the same pipeline does not take over the other's text.
     let mut differently = version("/b.md", &["Ueber"]);
     (differently.blob, differently.fingerprint) = (new.blob, new.fingerprint);
