@@ -337,7 +337,11 @@ fn by_text(extension: &str, look: &str, is_whole: bool) -> MediaType {
     if looks_html(&lower) && !matches!(named, Some(MediaType::Markdown | MediaType::Code(_))) {
         return MediaType::Html;
     }
-    if lower.starts_with("<?xml") || extension == "xml" && lower.starts_with('<') {
+    let is_xml_name = matches!(
+        extension,
+        "xml" | "nxml" | "jats" | "docbook" | "dbk" | "tei" | "svg" | "xbrl" | "dita"
+    );
+    if lower.starts_with("<?xml") || is_xml_name && lower.starts_with('<') {
         return if lower.contains("<html") {
             MediaType::Html
         } else {

@@ -11,8 +11,8 @@ use crate::error::ExtractError;
 use crate::options::ExtractOptions;
 use crate::tools::{LegacyFormat, NoTools, Tools};
 use crate::{
-    code, containers, delimited, docx, html, image, json, legacy, mail, markdown, pdf, pptx,
-    speech, spreadsheet, text,
+    code, containers, delimited, docx, epub, html, image, json, legacy, mail, markdown, pdf, pptx,
+    rtf, speech, spreadsheet, subtitles, text, xml_document,
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
@@ -108,6 +108,10 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::JsonLines => json::read_lines(bytes, &mut builder),
         MediaType::Code(language) => code::read(language, bytes, &mut builder),
         MediaType::Pdf => pdf::read(bytes, cx, &mut builder)?,
+        MediaType::Xml => xml_document::read(bytes, &mut builder),
+        MediaType::Vtt | MediaType::Srt => subtitles::read(bytes, &mut builder),
+        MediaType::Epub => epub::read(bytes, cx, &mut builder)?,
+        MediaType::Rtf => rtf::read(bytes, &mut builder)?,
         MediaType::Docx => docx::read(bytes, cx, &mut builder)?,
         MediaType::Pptx => pptx::read(bytes, cx, &mut builder)?,
         MediaType::Xlsx => spreadsheet::read_xlsx(bytes, cx, &mut builder)?,
@@ -129,11 +133,6 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         | MediaType::Xlsb
         | MediaType::Odt
         | MediaType::Odp
-        | MediaType::Epub
-        | MediaType::Rtf
-        | MediaType::Xml
-        | MediaType::Vtt
-        | MediaType::Srt
         | MediaType::Notebook
         | MediaType::AsciiDoc
         | MediaType::Rst => return Err(unsupported(media_type.as_str())),

@@ -14,6 +14,24 @@ pub(crate) fn part_text(bytes: &[u8]) -> String {
         .into_owned()
 }
 
+/// Bytes of a whole document to text: as [`part_text`], but other encodings too, as the declaration says or as they look.
+pub(crate) fn document_text(bytes: &[u8]) -> String {
+    let is_marked = encoding_rs::Encoding::for_bom(bytes).is_some()
+        || crate::text::utf16_by_zeros(bytes).is_some();
+    if is_marked || std::str::from_utf8(bytes).is_ok() {
+        return part_text(bytes);
+    }
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]).into_owned();
+    let declared = head
+        .split_once("encoding=")
+        .and_then(|(_, rest)| rest.get(1..)?.split(['"', '\'']).next())
+        .and_then(|label| encoding_rs::Encoding::for_label(label.as_bytes()));
+    match declared {
+        Some(encoding) => encoding.decode(bytes).0.into_owned(),
+        None => crate::text::decode(bytes).text,
+    }
+}
+
 /// A reader that accepts what broken writers produce.
 pub(crate) fn reader(text: &str) -> quick_xml::Reader<&[u8]> {
     let mut reader = quick_xml::Reader::from_str(text);

@@ -7,6 +7,7 @@
 mod depth;
 mod table;
 mod walk;
+mod xhtml;
 
 use scraper::{ElementRef, Html, Node, node::Element as Tag};
 
@@ -16,23 +17,18 @@ use crate::text::decode;
 /// Share of the page's text that `<main>` or `<article>` must hold to stand for the page. A guess.
 const MAIN_SHARE_PERCENT: u64 = 50;
 
+/// Which parts of a page are its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Without what stands around an article: navigation, footers, asides.
+    Article,
+    /// All but navigation.
+    All,
+}
+
 /// Reads a whole page.
 pub(crate) fn read(bytes: &[u8], builder: &mut Builder) {
-    let decoded = match declared_encoding(bytes) {
-        Some(encoding) => {
-            let text = encoding.decode(bytes).0;
-            let (text, n_control) = crate::text::clean(&text);
-            crate::text::Decoded {
-                text,
-                n_control,
-                n_replaced: 0,
-                encoding: encoding.name(),
-            }
-        }
-        None => decode(bytes),
-    };
-    decoded.note(builder);
-    let document = Html::parse_document(&depth::limit(&decoded.text));
+    let document = parse(bytes, builder);
     builder.title = title(&document);
     let Some(body) = find(&document, |tag| tag.name() == "body") else {
         return;
@@ -48,31 +44,74 @@ pub(crate) fn read(bytes: &[u8], builder: &mut Builder) {
         .find(|root| visible_chars(*root) * 100 >= n_body * MAIN_SHARE_PERCENT)
         .unwrap_or(body);
     let n_before = builder.report.chars_seen;
-    walk::walk(root, builder);
+    walk::walk(root, Content::Article, builder);
     let n_read = builder.report.chars_seen - n_before;
     builder.left_out(n_body.saturating_sub(n_read));
+}
+
+/// Reads a chapter of a book: all of its body is content, notes at the side too.
+pub(crate) fn read_chapter(bytes: &[u8], builder: &mut Builder) {
+    let document = parse(bytes, builder);
+    let Some(body) = find(&document, |tag| tag.name() == "body") else {
+        return;
+    };
+    let n_body = visible_chars(body);
+    let n_before = builder.report.chars_seen;
+    walk::walk(body, Content::All, builder);
+    let n_read = builder.report.chars_seen - n_before;
+    builder.left_out(n_body.saturating_sub(n_read));
+}
+
+/// Characters that a reader of the page sees.
+pub(crate) fn count_page(bytes: &[u8]) -> u64 {
+    let document = parse(bytes, &mut Builder::new(0));
+    find(&document, |tag| tag.name() == "body").map_or(0, visible_chars)
+}
+
+fn parse(bytes: &[u8], builder: &mut Builder) -> Html {
+    let decoded = match declared_encoding(bytes) {
+        Some(encoding) => {
+            let text = encoding.decode(bytes).0;
+            let (text, n_control) = crate::text::clean(&text);
+            crate::text::Decoded {
+                text,
+                n_control,
+                n_replaced: 0,
+                encoding: encoding.name(),
+            }
+        }
+        None => decode(bytes),
+    };
+    decoded.note(builder);
+    let text = decoded.text.as_str();
+    let text = if text.trim_start().starts_with("<?xml") {
+        xhtml::close_tags(text)
+    } else {
+        text.into()
+    };
+    Html::parse_document(&depth::limit(&text))
 }
 
 /// Reads a piece of HTML inside another format.
 pub(crate) fn read_fragment(text: &str, builder: &mut Builder) {
     let document = Html::parse_fragment(&depth::limit(text));
-    walk::walk(document.root_element(), builder);
+    walk::walk(document.root_element(), Content::All, builder);
 }
 
-/// `charset=` in the first kibibyte, where the bytes are not UTF-8 anyway.
+/// `charset=` or an XML declaration's `encoding=` in the first kibibyte, where the bytes are not UTF-8 anyway.
 fn declared_encoding(bytes: &[u8]) -> Option<&'static encoding_rs::Encoding> {
     if encoding_rs::Encoding::for_bom(bytes).is_some() || std::str::from_utf8(bytes).is_ok() {
         return None;
     }
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).to_ascii_lowercase();
-    let rest = head
-        .split("charset=")
-        .nth(1)?
-        .trim_start_matches(['"', '\'', ' ']);
-    let label = rest
-        .split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'))
-        .next()?;
-    encoding_rs::Encoding::for_label(label.as_bytes())
+    ["charset=", "encoding="].into_iter().find_map(|key| {
+        let rest = head.split(key).nth(1)?;
+        let label = rest
+            .trim_start_matches(['"', '\'', ' '])
+            .split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'))
+            .next()?;
+        encoding_rs::Encoding::for_label(label.as_bytes())
+    })
 }
 
 fn title(document: &Html) -> Option<String> {
@@ -102,9 +141,13 @@ fn only<'a>(document: &'a Html, name: &str) -> Option<ElementRef<'a>> {
     found.next().is_none().then_some(first)
 }
 
-/// Whether a reader of the page would not see this as its content.
-fn is_skipped(tag: &Tag) -> bool {
-    is_never_text(tag) || matches!(tag.name(), "nav" | "footer" | "aside")
+impl Content {
+    /// Whether a reader of the page would not see this as its content.
+    fn skips(self, tag: &Tag) -> bool {
+        is_never_text(tag)
+            || tag.name() == "nav"
+            || self == Self::Article && matches!(tag.name(), "footer" | "aside")
+    }
 }
 
 /// Whether the content of the element is no text of the page at all.

@@ -2,51 +2,35 @@
 
 use scraper::{ElementRef, Node};
 
-use super::is_skipped;
+use super::Content;
 use super::walk::is_block;
-use crate::builder::{Builder, count_text};
-use crate::table::{SpanCell, Table, push_table, resolve_spans};
+use crate::builder::Builder;
+use crate::table::{SpanCell, push_spans};
 use crate::text::collapse;
 
 /// Layout tables within each other beyond which tables are not looked into: the look costs their whole subtree.
 const MAX_NESTED: usize = 12;
 
 /// Adds the table, or returns false where it is there for layout and the walk should read its content.
-pub(super) fn read(table: ElementRef<'_>, builder: &mut Builder, n_outer: usize) -> bool {
+pub(super) fn read(
+    table: ElementRef<'_>,
+    content: Content,
+    builder: &mut Builder,
+    n_outer: usize,
+) -> bool {
     if n_outer >= MAX_NESTED || table.value().attr("role") == Some("presentation") {
         return false;
     }
-    let found = collect(table);
+    let found = collect(table, content);
     let n_cols = found.rows.iter().map(Vec::len).max().unwrap_or(0);
     let has_header = found.rows.iter().flatten().any(|cell| cell.is_header);
     if n_cols <= 1 || (!has_header && (found.has_table || found.has_heading)) {
         return false;
     }
-    let n_chars = found
-        .rows
-        .iter()
-        .flatten()
-        .map(|cell| count_text(&cell.text))
-        .sum();
-    let (mut rows, n_header) = resolve_spans(&found.rows);
-    let mut table = Table {
-        label: found.caption.clone(),
-        n_chars: Some(n_chars),
-        ..Table::default()
-    };
-    if n_header > 0 && n_header < rows.len() {
-        // Further header rows stay in the body: one line is what repeats on top of every group.
-        let last = n_header - 1;
-        table.header = rows.remove(last);
-    }
-    table.rows = rows;
-    if !has_header {
-        table.guess_header();
-    }
-    if let Some(caption) = found.caption {
+    if let Some(caption) = &found.caption {
         builder.paragraph(caption);
     }
-    push_table(builder, &table);
+    push_spans(builder, &found.rows, found.caption, None);
     true
 }
 
@@ -59,7 +43,7 @@ struct Found {
 }
 
 /// Rows and cells of `table` itself; tables in cells become text of the cell.
-fn collect(table: ElementRef<'_>) -> Found {
+fn collect(table: ElementRef<'_>, content: Content) -> Found {
     let mut found = Found::default();
     // Where the text goes, and the depth of tables in cells.
     let mut text = String::new();
@@ -69,7 +53,7 @@ fn collect(table: ElementRef<'_>) -> Found {
     loop {
         let mut descend = false;
         match node.value() {
-            Node::Element(tag) if node.id() == table.id() || !is_skipped(tag) => {
+            Node::Element(tag) if node.id() == table.id() || !content.skips(tag) => {
                 descend = true;
                 if node.id() != table.id() {
                     match tag.name() {

@@ -3,15 +3,16 @@
 use cairn_types::{Element, ElementKind};
 use scraper::{ElementRef, Node, node::Element as Tag};
 
-use super::{is_skipped, table};
+use super::{Content, table};
 use crate::builder::{Builder, count_text};
 use crate::code::push_code;
 use crate::text::collapse_lines;
 
 /// Adds what is below `root`, in document order.
-pub(super) fn walk(root: ElementRef<'_>, builder: &mut Builder) {
+pub(super) fn walk(root: ElementRef<'_>, content: Content, builder: &mut Builder) {
     let mut state = State {
         builder,
+        content,
         text: String::new(),
         lists: Vec::new(),
         marker: None,
@@ -62,6 +63,7 @@ pub(super) fn walk(root: ElementRef<'_>, builder: &mut Builder) {
 
 struct State<'b> {
     builder: &'b mut Builder,
+    content: Content,
     /// Inline text of the open block; line breaks in it are real ones.
     text: String,
     /// Open lists: the next number of ordered ones.
@@ -92,7 +94,7 @@ impl State<'_> {
 
     /// Returns whether to go on below the element.
     fn enter(&mut self, element: ElementRef<'_>, tag: &Tag) -> bool {
-        if is_skipped(tag) {
+        if self.content.skips(tag) {
             return false;
         }
         if self.pre.is_some() {
@@ -145,7 +147,7 @@ impl State<'_> {
             }
             "table" => {
                 self.flush();
-                if table::read(element, self.builder, self.n_tables) {
+                if table::read(element, self.content, self.builder, self.n_tables) {
                     return false;
                 }
                 self.n_tables += 1;

@@ -220,11 +220,8 @@ pub(crate) fn resolve_spans(rows: &[Vec<SpanCell>]) -> (Vec<Vec<String>>, usize)
     (grid, n_header_rows)
 }
 
-/// Adds a table of cells with spans; the last of the rows that are all header cells becomes the header. A table
-/// of one cell is a frame around text: its lines become paragraphs.
+/// Adds a table of cells with spans on `page`. A table of one cell is a frame around text: its lines become paragraphs.
 pub(crate) fn push_span_table(builder: &mut Builder, rows: &[Vec<SpanCell>], page: Option<u32>) {
-    let texts = || rows.iter().flatten().map(|cell| cell.text.as_str());
-    let n_chars = texts().map(|text| count_text(&clean(text).0)).sum();
     if let [row] = rows
         && let [cell] = row.as_slice()
     {
@@ -235,20 +232,38 @@ pub(crate) fn push_span_table(builder: &mut Builder, rows: &[Vec<SpanCell>], pag
         }
         return;
     }
+    push_spans(builder, rows, None, page);
+}
+
+/// Adds the table that these cells with spans make: the last of the first rows that are all header cells becomes its
+/// header, else the first row where it looks like one and no cell is a header cell.
+pub(crate) fn push_spans(
+    builder: &mut Builder,
+    rows: &[Vec<SpanCell>],
+    label: Option<String>,
+    page: Option<u32>,
+) {
+    let cells = || rows.iter().flatten();
+    let n_chars = cells().map(|cell| count_text(&clean(&cell.text).0)).sum();
+    let has_header = cells().any(|cell| cell.is_header);
     let (mut rows, n_header) = resolve_spans(rows);
     let mut table = Table {
-        n_chars: Some(n_chars),
+        label,
         page,
+        n_chars: Some(n_chars),
         ..Table::default()
     };
     if n_header > 0 && n_header < rows.len() {
+        // Further header rows stay in the body: one line is what repeats on top of every group.
         table.header = rows.remove(n_header - 1);
     }
     for cell in rows.iter_mut().flatten().chain(&mut table.header) {
         *cell = clean(cell).0;
     }
     table.rows = rows;
-    table.guess_header();
+    if !has_header {
+        table.guess_header();
+    }
     push_table(builder, &table);
 }
 
