@@ -25,7 +25,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   demo    install what is missing, build Cairn, ingest examples/ and ask three questions
-  test    install what is missing and run all tests with their real counterparts
+  test    install what is missing (also Tesseract, LibreOffice, ffmpeg) and run all tests with their real counterparts
   check   formatting, lints, documentation, licences and the project's own rules
   setup   only install what is missing: system packages, embedding model, PDFium
 ";

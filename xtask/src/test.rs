@@ -7,11 +7,11 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::run::{cargo, run, step, succeeds};
-use crate::setup::{Prepared, setup};
+use crate::setup::{Prepared, setup_for_tests};
 
 /// Prepares the counterparts, then builds and runs all tests; `arguments` go to the runner (a filter, `-p CRATE`).
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
-    let prepared = setup()?;
+    let prepared = setup_for_tests()?;
     let has_nextest = succeeds(&mut cargo(&["nextest", "--version"]));
     let runner: &[&str] = if has_nextest {
         &["nextest", "run", "--locked"]

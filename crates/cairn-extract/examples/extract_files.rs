@@ -1,23 +1,33 @@
 //! Extracts files and prints one JSON line for each: `{"file", "text", "pages"}` or `{"file", "error"}`.
 //!
-//! `cargo run -p cairn-extract --example extract_files -- [--pdfium PATH] [--password WORD]... [--show] ROOT FILE...`;
-//! the names printed are relative to `ROOT`. `--show` prints the elements for a person instead.
+//! `cargo run -p cairn-extract --example extract_files -- [--pdfium PATH] [--password WORD]... [--languages eng+deu] [--show] ROOT FILE...`;
+//! the names printed are relative to `ROOT`. `--languages` lets
+//! Tesseract (with these languages), LibreOffice and ffmpeg help. `--show` prints the elements for a person instead.
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
 use std::path::PathBuf;
 
-use cairn_extract::{ExtractOptions, extract, find_pdfium};
+use cairn_extract::{
+    ExtractOptions, Input, LocalTools, NoTools, ToolSettings, Tools, extract_with, find_pdfium,
+};
 
 fn main() -> std::io::Result<()> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let mut configured = None;
     let mut passwords = Vec::new();
     let mut show = false;
+    let mut tools: Box<dyn Tools> = Box::new(NoTools);
     while let Some(first) = args.first().filter(|arg| arg.starts_with("--")).cloned() {
         args.remove(0);
         match first.as_str() {
             "--pdfium" if !args.is_empty() => configured = Some(PathBuf::from(args.remove(0))),
             "--password" if !args.is_empty() => passwords.push(args.remove(0)),
+            "--languages" if !args.is_empty() => {
+                tools = Box::new(LocalTools::find(ToolSettings {
+                    languages: args.remove(0).split('+').map(str::to_owned).collect(),
+                    ..ToolSettings::default()
+                }));
+            }
             _ => show = true,
         }
     }
@@ -31,7 +41,7 @@ fn main() -> std::io::Result<()> {
     };
     for file in files {
         let bytes = fs_err::read(PathBuf::from(root).join(file))?;
-        let result = extract(file, &bytes, &options);
+        let result = extract_with(&Input::file(file, &bytes), &options, tools.as_ref());
         if show {
             match result {
                 Ok(extracted) => {

@@ -56,6 +56,14 @@ pub enum ExtractError {
         /// Signal, exit code or panic message.
         reason: String,
     },
+    /// A program or service that reads this format failed on the document.
+    #[error("{what} failed on this document: {reason}")]
+    ToolFailed {
+        /// Its name.
+        what: String,
+        /// What it said, or what happened to it.
+        reason: String,
+    },
     /// No worker process could be started; the document was not looked at.
     #[error("no extraction worker available: {reason}")]
     WorkerUnavailable {
@@ -102,7 +110,9 @@ impl HasKind for ExtractError {
             | Self::TooLarge { .. }
             | Self::TimedOut { .. }
             | Self::OutOfMemory { .. }
-            | Self::Crashed { .. } => ErrorKind::InvalidInput,
+            | Self::Crashed { .. }
+            // A service that is away concerns this document, not the run.
+            | Self::ToolFailed { .. } => ErrorKind::InvalidInput,
             Self::WorkerUnavailable { .. } => ErrorKind::Unavailable,
         }
     }
@@ -121,6 +131,9 @@ impl HasKind for ExtractError {
             Self::Malformed { .. } | Self::Crashed { .. } => {
                 Some("open the document in its program and save it again".into())
             }
+            Self::ToolFailed { .. } => Some(
+                "see whether that program or service works, then ingest the document again".into(),
+            ),
             Self::WorkerUnavailable { .. } => {
                 Some("see whether this program may start processes, then try again".into())
             }

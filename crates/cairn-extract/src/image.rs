@@ -9,7 +9,6 @@ use crate::context::Context;
 use crate::error::ExtractError;
 use crate::ocr;
 use crate::picture::{self, Header};
-use crate::tools::ToolError;
 
 /// Resolution where the file names none: a pixel is a point.
 const POINTS_PER_INCH: u32 = 72;
@@ -27,10 +26,8 @@ pub(crate) fn read(
         });
     };
     check_size(&header, cx)?;
-    let pages = ocr::recognize(cx, bytes, header.dpi).map_err(|error| match error {
-        ToolError::Missing { .. } => error.into_unsupported(media_type),
-        ToolError::Failed { .. } => ExtractError::malformed(error.to_string()),
-    })?;
+    // Resolutions of picture files are often untrue; Tesseract's own estimate from the size of letters reads better.
+    let pages = ocr::recognize(cx, bytes, None).map_err(|error| error.into_error(media_type))?;
     builder.report.images += header.n_pages;
     let has_pages = header.n_pages > 1;
     builder.report.pages = has_pages.then_some(header.n_pages);
@@ -76,7 +73,7 @@ mod tests {
     use crate::context::Origin;
     use crate::options::ExtractOptions;
     use crate::picture::tests::png_of;
-    use crate::tools::{NoTools, ToolRequest, Tools};
+    use crate::tools::{NoTools, ToolError, ToolRequest, Tools};
 
     /// A Tesseract that answers every picture alike.
     struct Reads(&'static str);

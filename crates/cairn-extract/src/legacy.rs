@@ -5,7 +5,7 @@ use cairn_types::{Extracted, ParseWarning, WarningCode};
 use crate::context::Context;
 use crate::error::ExtractError;
 use crate::extract::read_part;
-use crate::tools::{LegacyFormat, ToolError, ToolRequest};
+use crate::tools::{LegacyFormat, ToolRequest};
 
 /// Reads the document as what it becomes; its media type stays `media_type`.
 pub(crate) fn read(
@@ -14,12 +14,9 @@ pub(crate) fn read(
     bytes: &[u8],
     cx: &Context<'_>,
 ) -> Result<Extracted, ExtractError> {
-    let converted =
-        cx.call(&ToolRequest::Convert { from }, bytes)
-            .map_err(|error| match error {
-                ToolError::Missing { .. } => error.into_unsupported(media_type),
-                ToolError::Failed { .. } => ExtractError::malformed(error.to_string()),
-            })?;
+    let converted = cx
+        .call(&ToolRequest::Convert { from }, bytes)
+        .map_err(|error| error.into_error(media_type))?;
     let name = match from {
         LegacyFormat::Doc => "converted.docx",
         LegacyFormat::Ppt => "converted.pptx",
@@ -39,7 +36,7 @@ mod tests {
     use super::*;
     use crate::context::Origin;
     use crate::options::ExtractOptions;
-    use crate::tools::{NoTools, Tools};
+    use crate::tools::{NoTools, ToolError, Tools};
 
     /// An office that makes the same of every document.
     struct Makes(&'static [u8]);

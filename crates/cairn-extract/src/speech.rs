@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::detect::extension;
 use crate::error::ExtractError;
 use crate::timed;
-use crate::tools::{Segment, ToolError, ToolRequest};
+use crate::tools::{Segment, ToolRequest};
 
 /// Longest extension that is passed on.
 const MAX_EXTENSION: usize = 8;
@@ -20,10 +20,9 @@ pub(crate) fn read(
     let request = ToolRequest::Transcribe {
         extension: file_extension(name, media_type),
     };
-    let reply = cx.call(&request, bytes).map_err(|error| match error {
-        ToolError::Missing { .. } => error.into_unsupported(media_type),
-        ToolError::Failed { .. } => ExtractError::malformed(error.to_string()),
-    })?;
+    let reply = cx
+        .call(&request, bytes)
+        .map_err(|error| error.into_error(media_type))?;
     let segments: Vec<Segment> = serde_json::from_slice(&reply).map_err(|error| {
         ExtractError::malformed(format!("the transcript cannot be read: {error}"))
     })?;
@@ -65,7 +64,7 @@ mod tests {
     use super::*;
     use crate::context::Origin;
     use crate::options::ExtractOptions;
-    use crate::tools::{NoTools, Tools};
+    use crate::tools::{NoTools, ToolError, Tools};
 
     /// A service that says the same of every recording.
     struct Says(&'static str);

@@ -74,15 +74,14 @@ pub enum ToolError {
 }
 
 impl ToolError {
-    /// The error of a document of `media_type` that nothing can be read of without the tool.
-    pub(crate) fn into_unsupported(self, media_type: &str) -> ExtractError {
-        let hint = match &self {
-            Self::Missing { hint, .. } => format!("{self}: {hint}"),
-            Self::Failed { .. } => self.to_string(),
-        };
-        ExtractError::Unsupported {
-            media_type: media_type.to_owned(),
-            hint,
+    /// The error of a document of `media_type` of which nothing can be read without the tool.
+    pub(crate) fn into_error(self, media_type: &str) -> ExtractError {
+        match self {
+            Self::Missing { what, hint } => ExtractError::Unsupported {
+                media_type: media_type.to_owned(),
+                hint: format!("needs {what}: {hint}"),
+            },
+            Self::Failed { what, reason } => ExtractError::ToolFailed { what, reason },
         }
     }
 }
@@ -94,6 +93,12 @@ pub trait Tools {
     /// # Errors
     /// Where the tool is missing, fails, or takes longer than it may.
     fn call(&self, request: &ToolRequest, payload: &[u8]) -> Result<Vec<u8>, ToolError>;
+
+    /// What of the tools decides what comes out of a document: which are there, and for which languages. A document that was
+    /// read with other tools is read again.
+    fn identity(&self) -> String {
+        String::new()
+    }
 }
 
 /// No tools at all: every request is refused as missing.

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 /// | `model` | `CAIRN_TEST_MODEL` | the wheel with the default embedding model |
 /// | `pdfium` | `CAIRN_TEST_PDFIUM` | the PDFium library file |
 /// | `data` | `CAIRN_TEST_DATA` | the folder of large evaluation sets |
+/// | `tesseract`, `libreoffice`, `ffmpeg` | `PATH` | the program |
 ///
 /// # Panics
 /// On an unknown `what`, on a variable that names nothing on disk, and, with `CAIRN_TEST_REQUIRE=1`, on a missing
@@ -40,14 +41,18 @@ enum Found {
     reason = "a test that cannot get what the run promised must fail"
 )]
 fn look_up(what: &str, variable: impl Fn(&str) -> Option<OsString>) -> Found {
+    let is_strict = variable("CAIRN_TEST_REQUIRE").is_some_and(|value| value == "1");
     let (name, is_prepared) = match what {
         "model" => ("CAIRN_TEST_MODEL", true),
         "pdfium" => ("CAIRN_TEST_PDFIUM", true),
         "data" => ("CAIRN_TEST_DATA", false),
-        other => panic!("no counterpart is called `{other}`: expected `model`, `pdfium` or `data`"),
+        "tesseract" | "ffmpeg" => return program(what, is_strict, &variable),
+        "libreoffice" => return program("soffice", is_strict, &variable),
+        other => panic!(
+            "no counterpart is called `{other}`: expected `model`, `pdfium`, `data`, `tesseract`, `libreoffice` or `ffmpeg`"
+        ),
     };
-    let is_required =
-        is_prepared && variable("CAIRN_TEST_REQUIRE").is_some_and(|value| value == "1");
+    let is_required = is_prepared && is_strict;
     match variable(name).filter(|value| !value.is_empty()) {
         Some(value) => {
             let path = PathBuf::from(value);
@@ -62,6 +67,25 @@ fn look_up(what: &str, variable: impl Fn(&str) -> Option<OsString>) -> Found {
         None => Found::Skip(format!(
             "SKIP {what}: {name} is not set (`cargo xtask test` prepares it)"
         )),
+    }
+}
+
+/// The program `name` in the folders of the search path.
+#[expect(
+    clippy::panic,
+    reason = "a test that cannot get what the run promised must fail"
+)]
+fn program(name: &str, is_required: bool, variable: &impl Fn(&str) -> Option<OsString>) -> Found {
+    let search = variable("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&search)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file());
+    match found {
+        Some(path) => Found::At(path),
+        None if is_required => {
+            panic!("`{name}` is not in the search path, and CAIRN_TEST_REQUIRE=1 demands it")
+        }
+        None => Found::Skip(format!("SKIP {name}: not in the search path")),
     }
 }
 
@@ -96,7 +120,14 @@ mod tests {
 
     #[test]
     fn a_missing_counterpart_is_skipped() {
-        for what in ["model", "pdfium", "data"] {
+        for what in [
+            "model",
+            "pdfium",
+            "data",
+            "tesseract",
+            "libreoffice",
+            "ffmpeg",
+        ] {
             let Found::Skip(line) = look_up(what, environment(&[])) else {
                 panic!("{what} was found in an empty environment");
             };
@@ -112,6 +143,22 @@ mod tests {
             environment(&[("CAIRN_TEST_MODEL", here), ("CAIRN_TEST_REQUIRE", "1")]),
         );
         assert_eq!(found, Found::At(PathBuf::from(here)));
+    }
+
+    #[test]
+    fn a_program_is_found_in_the_search_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("soffice");
+        fs_err::write(&path, "").unwrap();
+        let search = format!("/no/such:{}", folder.path().display());
+        let found = look_up("libreoffice", environment(&[("PATH", &search)]));
+        assert_eq!(found, Found::At(path));
+    }
+
+    #[test]
+    #[should_panic(expected = "demands it")]
+    fn a_missing_program_fails_where_it_is_required() {
+        let _ = look_up("ffmpeg", environment(&[("CAIRN_TEST_REQUIRE", "1")]));
     }
 
     #[test]

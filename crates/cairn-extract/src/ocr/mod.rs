@@ -10,8 +10,24 @@ pub(crate) use elements::{count_page, push_page};
 pub(crate) use tsv::OcrWord;
 pub(crate) use tsv::{OcrPage, PixelBox};
 
+use cairn_types::OcrSummary;
+
 use crate::context::Context;
 use crate::tools::{ToolError, ToolRequest};
+
+/// Mean confidence of a table's words, 0 to 1, and how much of the table is to be believed: its characters, each weighted by the
+/// confidence of its word.
+pub(crate) fn believed(table: &[u8]) -> (f64, f64) {
+    let (mut all, mut worth) = (OcrSummary::default(), 0.0);
+    for page in tsv::parse(&String::from_utf8_lossy(table)) {
+        all.add(&page.summary);
+        for word in page.words() {
+            let n_chars = u16::try_from(word.text.chars().count()).unwrap_or(u16::MAX);
+            worth += f64::from(word.confidence) * f64::from(n_chars);
+        }
+    }
+    (all.confidence, worth)
+}
 
 /// Recognises the text of a picture (PNG, JPEG, TIFF with one or more pages, WebP, GIF, BMP, PNM). One [`OcrPage`] for each
 /// of its pages, also for those without text; `dpi` is its resolution, where known.

@@ -10,8 +10,10 @@ use cairn_types::OcrSummary;
 use crate::builder::count_text;
 use crate::text::clean;
 
-/// Words of less confidence are dropped and counted as failed.
-const MIN_CONFIDENCE: f32 = 0.25;
+/// Words of less confidence are dropped and counted as failed. Measured on 30 pages drawn at 60 to 100 dpi with noise: 4 % of
+/// the words below 0.1 were right, 10 % below 0.2, 13 % below 0.3, 15 % below 0.4, half above 0.7; in clear pictures
+/// many right words stand between 0.2 and 0.4.
+const MIN_CONFIDENCE: f32 = 0.20;
 /// Words without a letter or digit need more: edges, dirt and rules are read as dashes and bars.
 const MIN_MARK_CONFIDENCE: f32 = 0.60;
 

@@ -8,3 +8,5 @@ mod pdf;
 mod pdf_images;
 #[cfg(test)]
 mod pdf_tables;
+#[cfg(test)]
+mod programs;

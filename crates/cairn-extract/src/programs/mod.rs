@@ -1,0 +1,268 @@
+//! The parent's side of [`crate::ToolRequest`]: runs Tesseract, `LibreOffice` and `ffmpeg`, and asks a transcription service.
+//!
+//! What arrives here comes from a worker that has parsed foreign bytes and may be somebody else's by now: payloads are
+//! checked again, names of files are ours, and nothing of a request becomes an option of a program.
+
+mod find;
+mod office;
+mod recording;
+mod run;
+mod tesseract;
+
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::tools::{Segment, ToolError, ToolRequest, Tools, missing};
+use run::{Finished, Job};
+
+/// Sends a recording to a transcription service: the bytes of an audio file and the name that tells its format.
+pub type Transcribe = dyn Fn(&str, Vec<u8>) -> Result<Vec<Segment>, ToolError> + Send + Sync;
+
+/// Which programs are used, and how long they may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolSettings {
+    /// Whether text in pictures is recognised at all.
+    pub recognize: bool,
+    /// Tesseract; looked for in the search path where not named.
+    pub tesseract: Option<PathBuf>,
+    /// Languages to recognise, as Tesseract calls them (`eng`, `deu`); those that are not installed are passed over.
+    pub languages: Vec<String>,
+    /// `LibreOffice` (`soffice`); looked for in the search path where not named.
+    pub libreoffice: Option<PathBuf>,
+    /// `ffmpeg`; looked for in the search path where not named.
+    pub ffmpeg: Option<PathBuf>,
+    /// Time to recognise one page.
+    pub page_deadline: Duration,
+    /// Time to convert one document.
+    pub convert_deadline: Duration,
+    /// Time to take the sound track out of one recording.
+    pub track_deadline: Duration,
+    /// Most bytes that are sent to the transcription service in one request.
+    pub max_upload_bytes: u64,
+}
+
+impl Default for ToolSettings {
+    fn default() -> Self {
+        Self {
+            recognize: true,
+            tesseract: None,
+            languages: vec!["eng".to_owned()],
+            libreoffice: None,
+            ffmpeg: None,
+            // A dense page takes 1 to 3 s; the rest is for slow machines with all their cores busy.
+            page_deadline: Duration::from_secs(60),
+            convert_deadline: Duration::from_secs(120),
+            track_deadline: Duration::from_secs(600),
+            // The limit of the OpenAI API.
+            max_upload_bytes: 25_000_000,
+        }
+    }
+}
+
+/// The programs of this machine. Callable from many threads; the worker pool that calls bounds how many run at once.
+pub struct LocalTools {
+    settings: ToolSettings,
+    tesseract: Result<tesseract::Tesseract, ToolError>,
+    libreoffice: Option<PathBuf>,
+    ffmpeg: Option<PathBuf>,
+    transcribe: Option<Arc<Transcribe>>,
+    /// What the transcription service is, for [`Tools::identity`].
+    transcriber: String,
+    /// Conversions run one at a time: each starts a whole office.
+    converting: Mutex<()>,
+}
+
+impl std::fmt::Debug for LocalTools {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalTools")
+            .field("settings", &self.settings)
+            .field("identity", &self.identity())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LocalTools {
+    /// Looks for the programs, once. Logs a warning where a configured language or program is not there.
+    #[must_use]
+    pub fn find(settings: ToolSettings) -> Self {
+        let tesseract = tesseract::find(&settings);
+        if let Ok(found) = &tesseract {
+            for language in &found.missing {
+                tracing::warn!(
+                    language,
+                    package = find::language_package(language),
+                    "Tesseract has no data for a configured language"
+                );
+            }
+        }
+        let libreoffice =
+            find::program(settings.libreoffice.as_deref(), &["soffice", "libreoffice"]);
+        let ffmpeg = find::program(settings.ffmpeg.as_deref(), &["ffmpeg"]);
+        for (configured, found) in [
+            (&settings.libreoffice, &libreoffice),
+            (&settings.ffmpeg, &ffmpeg),
+        ] {
+            if let (Some(path), None) = (configured, found) {
+                tracing::warn!(path = %path.display(), "a configured program cannot be run");
+            }
+        }
+        Self {
+            settings,
+            tesseract,
+            libreoffice,
+            ffmpeg,
+            transcribe: None,
+            transcriber: String::new(),
+            converting: Mutex::new(()),
+        }
+    }
+
+    /// With a transcription service; `name` is what tells it from others: address and model.
+    #[must_use]
+    pub fn with_transcription(
+        mut self,
+        name: impl Into<String>,
+        transcribe: Arc<Transcribe>,
+    ) -> Self {
+        self.transcriber = name.into();
+        self.transcribe = Some(transcribe);
+        self
+    }
+}
+
+impl Tools for LocalTools {
+    fn call(&self, request: &ToolRequest, payload: &[u8]) -> Result<Vec<u8>, ToolError> {
+        match request {
+            ToolRequest::Recognize { dpi } => match &self.tesseract {
+                Ok(tesseract) => tesseract.recognize(payload, *dpi, self.settings.page_deadline),
+                Err(error) => Err(error.clone()),
+            },
+            ToolRequest::Convert { from } => {
+                let soffice = self
+                    .libreoffice
+                    .as_deref()
+                    .ok_or_else(|| missing(request))?;
+                let _one_at_a_time = self.converting.lock();
+                office::convert(soffice, *from, payload, self.settings.convert_deadline)
+            }
+            ToolRequest::Transcribe { extension } => {
+                let transcribe = self.transcribe.as_deref().ok_or_else(|| missing(request))?;
+                recording::transcribe(
+                    &self.settings,
+                    self.ffmpeg.as_deref(),
+                    transcribe,
+                    extension,
+                    payload,
+                )
+            }
+        }
+    }
+
+    fn identity(&self) -> String {
+        let languages = self
+            .tesseract
+            .as_ref()
+            .map_or("", |found| found.languages.as_str());
+        format!(
+            "tesseract={languages} libreoffice={} ffmpeg={} transcription={}",
+            self.libreoffice.is_some(),
+            self.ffmpeg.is_some(),
+            self.transcriber
+        )
+    }
+}
+
+/// A private folder (mode 0700) with the payload in a file; removed when dropped.
+fn folder_with(name: &str, payload: &[u8]) -> io::Result<TempDir> {
+    let folder = tempfile::Builder::new()
+        .prefix("cairn-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir()?;
+    fs_err::write(folder.path().join(name), payload)?;
+    Ok(folder)
+}
+
+/// Runs a job; where the program does not start or ends badly, what it said goes to the log.
+fn run_logged(what: &str, job: &Job<'_>) -> Result<Finished, ToolError> {
+    let finished = run::run(job).map_err(|error| failed(what, error.to_string()))?;
+    if !finished.is_success() {
+        tracing::debug!(
+            program = what,
+            reason = finished.reason(job),
+            stderr = finished.stderr,
+            "a program failed"
+        );
+    }
+    Ok(finished)
+}
+
+fn failed(what: &str, reason: impl Into<String>) -> ToolError {
+    ToolError::Failed {
+        what: what.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::LegacyFormat;
+
+    #[test]
+    fn without_programs_every_request_says_what_it_needs() {
+        let nowhere = Some(PathBuf::from("/no/such/program"));
+        let tools = LocalTools::find(ToolSettings {
+            tesseract: nowhere.clone(),
+            libreoffice: nowhere.clone(),
+            ffmpeg: nowhere,
+            ..ToolSettings::default()
+        });
+        let from = LegacyFormat::Doc;
+        for request in [
+            ToolRequest::Recognize { dpi: None },
+            ToolRequest::Convert { from },
+            ToolRequest::Transcribe {
+                extension: "mp3".into(),
+            },
+        ] {
+            let error = tools.call(&request, b"x").unwrap_err();
+            assert!(matches!(error, ToolError::Missing { .. }), "{error}");
+        }
+        let with = tools.identity();
+        assert_eq!(
+            with,
+            "tesseract= libreoffice=false ffmpeg=false transcription="
+        );
+    }
+
+    #[test]
+    fn recognition_can_be_switched_off() {
+        let tools = LocalTools::find(ToolSettings {
+            recognize: false,
+            ..ToolSettings::default()
+        });
+        let error = tools
+            .call(&ToolRequest::Recognize { dpi: None }, b"x")
+            .unwrap_err();
+        let ToolError::Missing { hint, .. } = error else {
+            panic!("{error}");
+        };
+        assert!(hint.contains("extract.ocr"), "{hint}");
+    }
+
+    #[test]
+    fn folders_are_private_and_go() {
+        let folder = folder_with("input", b"secret").unwrap();
+        let path = folder.path().to_owned();
+        let mode = fs_err::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        drop(folder);
+        assert!(!path.exists());
+    }
+}
