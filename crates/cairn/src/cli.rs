@@ -260,6 +260,27 @@ pub(crate) enum DocsCommand {
         /// Its id
         id: String,
     },
+    /// Save the original of a document, or a picture of one of its pages
+    #[command(disable_version_flag = true)]
+    Save {
+        /// Its id
+        id: String,
+        /// Where to; `-` is standard output, a folder takes the document's own name
+        #[arg(long, short, value_name = "PATH", default_value = ".")]
+        to: PathBuf,
+        /// A picture (PNG) of this page instead, from 1
+        #[arg(long, value_name = "N")]
+        page: Option<u32>,
+        /// Width of the picture in pixels
+        #[arg(long, value_name = "PX", default_value_t = 1200, requires = "page")]
+        width: u32,
+        /// A version, as a citation names it; else the current one
+        #[arg(long, value_name = "N")]
+        version: Option<u32>,
+        /// Overwrite a file that is there
+        #[arg(long)]
+        force: bool,
+    },
     /// Set who may read a document
     Share {
         /// Its id

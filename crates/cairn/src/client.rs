@@ -107,6 +107,25 @@ impl Client {
         Ok(())
     }
 
+    /// A reply's bytes, written as they arrive; their number.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        mut write: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<u64, Failure> {
+        let response = self.send(Method::GET, path, None).await?;
+        let mut body = response.into_body();
+        let mut n_bytes = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| broken(&error.to_string()))?;
+            if let Ok(data) = frame.into_data() {
+                write(&data)?;
+                n_bytes += data.len() as u64;
+            }
+        }
+        Ok(n_bytes)
+    }
+
     async fn send(
         &self,
         method: Method,

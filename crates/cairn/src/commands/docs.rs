@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::{DocsCommand, FilterArgs};
 use crate::client::{Client, encode, read};
 use crate::commands::ingest::outcome_word;
+use crate::commands::save::{IfThere, Saved, save};
 use crate::failure::Failure;
 use crate::output::{Output, bytes, harmless};
 
@@ -33,6 +34,27 @@ pub(crate) async fn run(
                 limit: limit.unwrap_or(usize::MAX),
             };
             list(client, &wanted, output).await
+        }
+        DocsCommand::Save {
+            id,
+            to,
+            page,
+            width,
+            version,
+            force,
+        } => {
+            let wanted = Saved {
+                id: &id,
+                to: &to,
+                page: page.map(|page| (page, width)),
+                version,
+                if_there: if force {
+                    IfThere::Overwrite
+                } else {
+                    IfThere::Keep
+                },
+            };
+            save(client, &wanted, output).await
         }
         DocsCommand::Report { id } => report(client, &id, output).await,
         DocsCommand::Show { id, chunks } => show(client, &id, chunks, output).await,

@@ -8,6 +8,7 @@ pub(crate) mod ingest;
 pub(crate) mod keys;
 pub(crate) mod maintain;
 pub(crate) mod models;
+mod save;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod worker;

@@ -198,3 +198,62 @@ async fn what_was_read_in_part_says_so_everywhere() {
         assert!(told.stdout.contains(expect), "{expect}: {told:#?}");
     }
 }
+
+#[tokio::test]
+async fn originals_are_saved_and_pages_drawn() {
+    let cairn = Cairn::new();
+    write(&cairn.files(), "note.md", "# Note\n\nText.");
+    cairn.run(&["ingest", "note.md"]).await.ok();
+    let listed = cairn.run(&["docs", "list", "--json"]).await.ok().lines();
+    let id = listed[0]["id"].as_str().unwrap();
+    let to = cairn.files().join("copy");
+    std::fs::create_dir(&to).unwrap();
+    let folder = to.to_str().unwrap();
+    let saved = cairn.json(&["docs", "save", id, "--to", folder]).await;
+    assert_eq!(saved["size_bytes"], 13);
+    let copy = || std::fs::read_to_string(to.join("note.md")).unwrap();
+    assert_eq!(copy(), "# Note\n\nText.");
+    std::fs::write(to.join("note.md"), "mine").unwrap();
+    cairn
+        .run(&["docs", "save", id, "--to", folder])
+        .await
+        .says("there already");
+    assert_eq!(copy(), "mine");
+    cairn
+        .run(&["docs", "save", id, "--to", folder, "--force"])
+        .await
+        .ok();
+    assert_eq!(copy(), "# Note\n\nText.");
+    let shown = cairn.run(&["docs", "save", id, "--to", "-"]).await.ok();
+    assert_eq!(shown.stdout, "# Note\n\nText.");
+    cairn
+        .run(&["docs", "save", id, "--page", "1", "--to", folder])
+        .await
+        .says("no page images");
+
+    let Some(pdfium) = cairn_testkit::need("pdfium") else {
+        return;
+    };
+    let cairn = Cairn::new().set("CAIRN_EXTRACT__PDFIUM", pdfium);
+    let examples = crate::support::example_documents();
+    cairn
+        .run(&["ingest", &format!("{examples}/**/*.pdf")])
+        .await
+        .ok();
+    let listed = cairn.run(&["docs", "list", "--json"]).await.ok().lines();
+    let id = listed[0]["id"].as_str().unwrap();
+    let file = cairn.files().join("page.png");
+    let path = file.to_str().unwrap();
+    let args = [
+        "docs", "save", id, "--page", "1", "--width", "200", "--to", path,
+    ];
+    cairn.run(&args).await.ok();
+    let png = std::fs::read(&file).unwrap();
+    assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+    assert_eq!(png[16..20], 200u32.to_be_bytes(), "the width asked for");
+    cairn
+        .run(&["docs", "save", id, "--page", "999", "--to", path, "--force"])
+        .await
+        .code(2)
+        .says("999");
+}
