@@ -41,6 +41,7 @@ pub use context::Origin;
 pub use detect::{MediaType, detect};
 pub use error::ExtractError;
 pub use extract::{EXTRACTOR_VERSION, Input, extract, extract_with};
+pub use html::PageMeta;
 pub use options::{ExtractOptions, Passwords};
 pub use pdf::{PageImage, PageRequest, find_pdfium, render_page};
 pub use programs::{LocalTools, ToolSettings, Transcribe};

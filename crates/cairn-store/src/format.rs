@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::error::StoreError;
 
 /// The format of the data directory that this version writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// `Cair` in ASCII: tells a catalog from any other `SQLite` database.
 pub(crate) const APPLICATION_ID: u32 = 0x4361_6972;
@@ -96,7 +96,7 @@ mod tests {
             (header(77, 1), "another program"),
             (
                 header(APPLICATION_ID, FORMAT_VERSION + 1),
-                "has format 2, this version of cairn reads up to 1",
+                "has format 3, this version of cairn reads up to 2",
             ),
         ] {
             assert!(check(&bytes).unwrap_err().contains(message), "{message}");

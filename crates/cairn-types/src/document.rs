@@ -92,6 +92,12 @@ impl Source {
     pub fn files() -> Self {
         Self("files".to_owned())
     }
+
+    /// Pages of the web; their keys are canonical addresses.
+    #[must_use]
+    pub fn web() -> Self {
+        Self("web".to_owned())
+    }
 }
 
 /// How well a document was understood.

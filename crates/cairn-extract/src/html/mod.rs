@@ -5,9 +5,13 @@
 //! All walks are loops, not recursion: nesting depth costs no stack.
 
 mod depth;
+mod page_meta;
 mod table;
 mod walk;
 mod xhtml;
+
+pub use page_meta::PageMeta;
+pub(crate) use page_meta::page_meta;
 
 use scraper::{ElementRef, Html, Node, node::Element as Tag};
 

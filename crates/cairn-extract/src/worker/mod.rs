@@ -22,6 +22,7 @@ use cairn_types::Extracted;
 
 use crate::error::ExtractError;
 use crate::extract::{Input, catch_panic, extract_with};
+use crate::html::page_meta;
 use crate::options::ExtractOptions;
 use crate::pdf::{PageImage, render_page};
 use crate::tools::{ToolError, ToolRequest, Tools};
@@ -89,6 +90,12 @@ pub fn serve_with(
                     let tools = PipedTools(RefCell::new((&mut input, &mut output)));
                     catch_panic(|| read(&document, &hello.options, &tools))
                 }
+                Task::PageMeta { name } => {
+                    let meta = catch_panic(|| Ok(page_meta(&name, &bytes)));
+                    let answer = meta.map_or_else(Answer::Failed, Answer::PageMeta);
+                    write_answer(&mut output, &answer, hello.max_output_bytes)?;
+                    continue;
+                }
                 Task::Render(page) => {
                     let drawn = catch_panic(|| render_page(&bytes, &page, &hello.options));
                     match drawn {
@@ -105,12 +112,7 @@ pub fn serve_with(
                 }
             }
         };
-        let answer = Answer::from(answer);
-        if !protocol::write_json(&mut output, &answer, hello.max_output_bytes)? {
-            let too_large =
-                ExtractError::too_large("extracted text in bytes", hello.max_output_bytes);
-            protocol::write_json(&mut output, &Answer::Failed(too_large), u64::MAX)?;
-        }
+        write_answer(&mut output, &Answer::from(answer), hello.max_output_bytes)?;
     }
     Ok(())
 }
@@ -123,6 +125,15 @@ fn write_image(output: &mut impl Write, mut image: PageImage) -> io::Result<()> 
         size: png.len() as u64,
     };
     protocol::write_with_payload(output, &answer, &png)
+}
+
+/// Writes an answer, or that it is too large.
+fn write_answer(output: &mut impl Write, answer: &Answer, max_bytes: u64) -> io::Result<()> {
+    if !protocol::write_json(output, answer, max_bytes)? {
+        let too_large = ExtractError::too_large("extracted text in bytes", max_bytes);
+        protocol::write_json(output, &Answer::Failed(too_large), u64::MAX)?;
+    }
+    Ok(())
 }
 
 /// Tools at the other end of the pipes.
@@ -202,7 +213,7 @@ mod tests {
             answers.push(match answer {
                 Answer::Read(extracted) => Ok(extracted),
                 Answer::Failed(error) => Err(error),
-                other @ (Answer::Call { .. } | Answer::Image { .. }) => {
+                other @ (Answer::Call { .. } | Answer::Image { .. } | Answer::PageMeta(_)) => {
                     panic!("neither a tool nor an image is needed: {other:?}")
                 }
             });

@@ -19,6 +19,7 @@ use super::protocol::{self, Answer, Request, Task, ToolReply};
 use super::sandbox::Isolation;
 use crate::error::ExtractError;
 use crate::extract::Input;
+use crate::html::PageMeta;
 use crate::options::ExtractOptions;
 use crate::pdf::{PageImage, PageRequest};
 use crate::tools::{NoTools, ToolError, ToolRequest, Tools};
@@ -109,7 +110,7 @@ impl WorkerPool {
         };
         match self.ask(task, input.bytes)? {
             Reply::Read(extracted) => Ok(extracted),
-            Reply::Image(_) => Err(other_answer()),
+            Reply::Image(_) | Reply::PageMeta(_) => Err(other_answer()),
         }
     }
 
@@ -120,7 +121,19 @@ impl WorkerPool {
     pub fn render_page(&self, bytes: &[u8], page: &PageRequest) -> Result<PageImage, ExtractError> {
         match self.ask(Task::Render(page.clone()), bytes)? {
             Reply::Image(image) => Ok(image),
-            Reply::Read(_) => Err(other_answer()),
+            Reply::Read(_) | Reply::PageMeta(_) => Err(other_answer()),
+        }
+    }
+
+    /// What a page of the web tells a crawler: its links and what it asks of robots. Blocks as [`Self::extract`] does.
+    ///
+    /// # Errors
+    /// Where the worker fails as in [`Self::extract`].
+    pub fn page_meta(&self, name: &str, bytes: &[u8]) -> Result<PageMeta, ExtractError> {
+        let name = name.to_owned();
+        match self.ask(Task::PageMeta { name }, bytes)? {
+            Reply::PageMeta(meta) => Ok(meta),
+            Reply::Read(_) | Reply::Image(_) => Err(other_answer()),
         }
     }
 
@@ -226,6 +239,9 @@ impl WorkerPool {
                 match answer {
                     Some(Answer::Read(extracted)) => {
                         return written.map(|()| Ok(Reply::Read(extracted)));
+                    }
+                    Some(Answer::PageMeta(meta)) => {
+                        return written.map(|()| Ok(Reply::PageMeta(meta)));
                     }
                     Some(Answer::Image { mut image, size }) => {
                         if size > self.limits.max_output_bytes {
@@ -405,6 +421,7 @@ impl WorkerPool {
 enum Reply {
     Read(Extracted),
     Image(PageImage),
+    PageMeta(PageMeta),
 }
 
 /// A worker that answers another question than it was asked.

@@ -16,12 +16,13 @@ use crate::context::Origin;
 use crate::error::ExtractError;
 #[cfg(test)]
 use crate::extract::Input;
+use crate::html::PageMeta;
 use crate::options::ExtractOptions;
 use crate::pdf::{PageImage, PageRequest};
 use crate::tools::{ToolError, ToolRequest};
 
 /// Rises with every change of the frames.
-pub(super) const VERSION: u32 = 4;
+pub(super) const VERSION: u32 = 5;
 
 /// Longest frame of JSON that is ever read: the format's own limit.
 const MAX_FRAME: u64 = u32::MAX as u64;
@@ -63,6 +64,8 @@ pub(super) struct Request {
 pub(super) enum Task {
     /// Read it.
     Extract { name: String, origin: Origin },
+    /// Say what it tells a crawler.
+    PageMeta { name: String },
     /// Draw one of its pages.
     Render(PageRequest),
 }
@@ -72,6 +75,7 @@ pub(super) enum Task {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Answer {
     Read(Extracted),
+    PageMeta(PageMeta),
     Failed(ExtractError),
     /// A page was drawn. Its file of `size` bytes follows the frame; `image` comes without it.
     Image {

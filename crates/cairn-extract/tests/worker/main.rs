@@ -46,6 +46,7 @@ fn main() {
             "a_panic_fails_one_document_and_keeps_the_worker",
             a_panic_fails_one_document_and_keeps_the_worker,
         ),
+        ("pages_say_where_they_lead", pages_say_where_they_lead),
         ("garbage_is_no_answer", garbage_is_no_answer),
         (
             "pages_are_drawn_by_the_same_workers",
@@ -134,7 +135,7 @@ fn play(mode: &str) {
         // Greets as a worker does, then answers with nonsense.
         "liar" => {
             let mut output = output;
-            let ready = br#"{"version":4,"isolation":{"landlock_abi":null,"seccomp":false,"missing":null}}"#;
+            let ready = br#"{"version":5,"isolation":{"landlock_abi":null,"seccomp":false,"missing":null}}"#;
             let _ = output.write_all(&u32::try_from(ready.len()).unwrap().to_le_bytes());
             let _ = output.write_all(ready);
             let _ = output.write_all(&[3, 0, 0, 0, b'{', b'{', b'{']);
@@ -302,6 +303,20 @@ fn a_panic_fails_one_document_and_keeps_the_worker() {
         }
     );
     assert_eq!(pid(&pool), first);
+}
+
+fn pages_say_where_they_lead() {
+    let honest = pool("normal", limits());
+    let meta = honest
+        .page_meta("a.html", b"<html><a href=b>b</a>")
+        .unwrap();
+    assert_eq!(meta.links, ["b"]);
+    let none = honest.page_meta("a.txt", b"plain").unwrap();
+    assert!(none.links.is_empty());
+    assert!(honest.extract(&Input::file("a.txt", b"x")).is_ok());
+    let liar = pool("liar", limits());
+    let error = liar.page_meta("a.html", b"<html>").unwrap_err();
+    assert!(matches!(error, ExtractError::Crashed { .. }), "{error}");
 }
 
 fn garbage_is_no_answer() {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use cairn_types::ports::{
-    Catalog, CatalogError, Change, DocumentPage, IdempotentBegin, IdempotentReply, IndexChunk,
-    IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
+    Catalog, CatalogError, Change, DocumentPage, FetchState, IdempotentBegin, IdempotentReply,
+    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
     StoredElements,
 };
 use cairn_types::{
@@ -135,6 +135,24 @@ impl Catalog for HookedCatalog {
         self.inner
             .known_items(system, collection, source, prefix)
             .await
+    }
+
+    async fn fetch_states(
+        &self,
+        system: SystemScope,
+        collection: &str,
+        source: &Source,
+    ) -> Result<Vec<(DocumentId, FetchState)>, CatalogError> {
+        self.inner.fetch_states(system, collection, source).await
+    }
+
+    async fn put_fetch_state(
+        &self,
+        system: SystemScope,
+        document: DocumentId,
+        state: FetchState,
+    ) -> Result<(), CatalogError> {
+        self.inner.put_fetch_state(system, document, state).await
     }
 
     async fn publish_version(

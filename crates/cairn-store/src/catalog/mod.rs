@@ -10,6 +10,7 @@
 
 mod change;
 mod failure;
+mod fetches;
 mod filter;
 mod index;
 mod jobs;
@@ -30,8 +31,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use cairn_types::ports::{
-    Catalog, CatalogError, Change, DocumentPage, IdempotentBegin, IdempotentReply, IndexChunk,
-    IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
+    Catalog, CatalogError, Change, DocumentPage, FetchState, IdempotentBegin, IdempotentReply,
+    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
     StoredElements,
 };
 use cairn_types::{
@@ -152,6 +153,29 @@ impl Catalog for SqliteCatalog {
             (collection.to_owned(), source.clone(), prefix.to_owned());
         self.threads
             .read(move |db| index::known_items(db, system, &collection, &source, &prefix))
+            .await
+    }
+
+    async fn fetch_states(
+        &self,
+        system: SystemScope,
+        collection: &str,
+        source: &Source,
+    ) -> Result<Vec<(DocumentId, FetchState)>, CatalogError> {
+        let (collection, source) = (collection.to_owned(), source.clone());
+        self.threads
+            .read(move |db| fetches::fetch_states(db, system, &collection, &source))
+            .await
+    }
+
+    async fn put_fetch_state(
+        &self,
+        system: SystemScope,
+        document: DocumentId,
+        state: FetchState,
+    ) -> Result<(), CatalogError> {
+        self.threads
+            .write(move |db| fetches::put_fetch_state(db, system, document, &state))
             .await
     }
 

@@ -19,7 +19,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 type Step = fn(&Connection, now: i64) -> rusqlite::Result<()>;
 
 /// From an empty file to the newest format.
-const STEPS: [Step; FORMAT_VERSION as usize] = [create];
+const STEPS: [Step; FORMAT_VERSION as usize] = [create, add_fetches];
 
 fn create(conn: &Connection, now: i64) -> rusqlite::Result<()> {
     conn.execute_batch(include_str!("schema.sql"))?;
@@ -28,6 +28,10 @@ fn create(conn: &Connection, now: i64) -> rusqlite::Result<()> {
         [now.to_string()],
     )?;
     Ok(())
+}
+
+fn add_fetches(conn: &Connection, _now: i64) -> rusqlite::Result<()> {
+    conn.execute_batch(include_str!("step_2.sql"))
 }
 
 /// Opens the writing connection; makes or migrates the catalog where needed. Gives it with the data id.
@@ -145,5 +149,63 @@ fn opening(path: &Path, error: &rusqlite::Error) -> StoreError {
             path,
             reason: "reading or writing its file failed".to_owned(),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A catalog of the first format, as that version made it.
+    fn first_format(path: &Path) {
+        let mut conn = Connection::open(path).unwrap();
+        let tx = conn.transaction().unwrap();
+        create(&tx, 7).unwrap();
+        tx.execute("INSERT INTO meta VALUES ('format_version', '1')", [])
+            .unwrap();
+        tx.execute_batch(
+            "INSERT INTO tenants (tenant_id, name, created_at) VALUES (1, 'one', 7);
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+        tx.pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        tx.commit().unwrap();
+    }
+
+    #[test]
+    fn a_catalog_of_the_first_format_is_brought_up_to_date() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.sqlite");
+        first_format(&path);
+        let before: String = Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT value FROM meta WHERE name = 'data_id'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        for _ in 0..2 {
+            let (conn, data_id) = open_writer(&path, 9).unwrap();
+            assert_eq!(data_id, before);
+            assert_eq!(user_version(&conn).unwrap(), FORMAT_VERSION);
+            let said: String = conn
+                .query_row(
+                    "SELECT value FROM meta WHERE name = 'format_version'",
+                    [],
+                    |row| row.get(0),
+                )
+                .unwrap();
+            assert_eq!(said, FORMAT_VERSION.to_string());
+            let n: u32 = conn
+                .query_row("SELECT count(*) FROM fetches, tenants", [], |row| {
+                    row.get(0)
+                })
+                .unwrap();
+            assert_eq!(n, 0);
+            let name: String = conn
+                .query_row("SELECT name FROM tenants", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(name, "one");
+        }
     }
 }

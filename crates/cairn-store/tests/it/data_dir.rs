@@ -78,7 +78,7 @@ fn a_newer_or_foreign_catalog_is_left_alone() {
     newer[..16].copy_from_slice(b"SQLite format 3\0");
     newer[60..64].copy_from_slice(&(cairn_store::FORMAT_VERSION + 1).to_be_bytes());
     newer[68..72].copy_from_slice(b"Cair");
-    for (bytes, message) in [(newer, "has format 2"), (vec![b'x'; 300], "not a database")] {
+    for (bytes, message) in [(newer, "has format 3"), (vec![b'x'; 300], "not a database")] {
         let catalog = root.path().join("catalog.sqlite");
         fs_err::write(&catalog, &bytes).unwrap();
         let error = DataDir::open(root.path(), &SystemClock).unwrap_err();

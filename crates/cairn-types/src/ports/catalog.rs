@@ -137,6 +137,20 @@ pub struct KnownItem {
     pub is_deleted: bool,
 }
 
+/// When a document was last fetched from another machine, and how to ask there whether it has changed since (RFC 9110, section
+/// 8.8: validators, kept as they were sent).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchState {
+    /// The address that answered; the document's key may be another one that the page named.
+    pub address: String,
+    /// `ETag` of the answer.
+    pub etag: Option<String>,
+    /// `Last-Modified` of the answer.
+    pub last_modified: Option<String>,
+    /// When it was asked last.
+    pub checked_at: Timestamp,
+}
+
 /// A document changed at this position: its versions, permissions, tags, deletion or vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
@@ -340,6 +354,23 @@ pub trait Catalog: Send + Sync {
         source: &Source,
         prefix: &str,
     ) -> Result<Vec<KnownItem>, CatalogError>;
+
+    /// How the documents of a source were fetched, as far as that was noted, in order of document; deleted ones too.
+    async fn fetch_states(
+        &self,
+        system: SystemScope,
+        collection: &str,
+        source: &Source,
+    ) -> Result<Vec<(DocumentId, FetchState)>, CatalogError>;
+
+    /// Notes how a document was fetched; replaces what was noted before. Written after the version that it belongs to: where
+    /// a process ends between the two, the next run fetches once more than it had to.
+    async fn put_fetch_state(
+        &self,
+        system: SystemScope,
+        document: DocumentId,
+        state: FetchState,
+    ) -> Result<(), CatalogError>;
 
     /// Publishes a version: rendition, chunks, permissions and change record in one transaction. The same
     /// content and fingerprint as the current version adds no version (metadata is still set, a deleted

@@ -4,8 +4,8 @@ mod catalog;
 mod embedder;
 
 pub use catalog::{
-    Catalog, CatalogError, Change, DocumentPage, IdempotentBegin, IdempotentReply, IndexChunk,
-    IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
+    Catalog, CatalogError, Change, DocumentPage, FetchState, IdempotentBegin, IdempotentReply,
+    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
     StoredElements,
 };
 pub use embedder::{EmbedError, Embedder};

@@ -1,6 +1,6 @@
 //! What indexes and the write path read: changes, documents, chunks, vectors, known items.
 
-use cairn_types::ports::Catalog;
+use cairn_types::ports::{Catalog, FetchState};
 use cairn_types::{
     ChunkNo, DocumentId, EmbeddingSpace, ErrorKind, HasKind, InputHash, Seq, Source, Timestamp,
     VersionNo,
@@ -353,6 +353,49 @@ pub(crate) async fn known_items_are_those_below_the_prefix(bench: Bench<'_>) {
         .known_items(system(bench.two), "default", &files, "")
         .await;
     assert_eq!(foreign.unwrap(), []);
+}
+
+pub(crate) async fn how_documents_were_fetched_is_kept_by_source(bench: Bench<'_>) {
+    let mut page = version("https://h/a", &["a"]);
+    page.source = Source::web();
+    let page = bench.publish(page).await.document;
+    let file = bench.publish(version("/a", &["a"])).await.document;
+    let states = async |system, collection: &str| {
+        let web = Source::web();
+        let states = bench.catalog.fetch_states(system, collection, &web);
+        states.await.unwrap()
+    };
+    let put = async |system, document, etag: Option<&str>| {
+        let state = FetchState {
+            address: "https://h/a?x".to_owned(),
+            etag: etag.map(str::to_owned),
+            last_modified: None,
+            checked_at: Timestamp(5),
+        };
+        let put = bench.catalog.put_fetch_state(system, document, state);
+        put.await
+    };
+    assert_eq!(states(bench.system(), "default").await, []);
+    put(bench.system(), file, Some("\"f\"")).await.unwrap();
+    put(bench.system(), page, Some("\"1\"")).await.unwrap();
+    put(bench.system(), page, None).await.unwrap();
+    let kept = states(bench.system(), "default").await;
+    assert_eq!((kept.len(), kept[0].0), (1, page), "{kept:?}");
+    assert_eq!(
+        (kept[0].1.etag.as_deref(), kept[0].1.checked_at),
+        (None, Timestamp(5))
+    );
+    assert_eq!(states(bench.system(), "other").await, []);
+    assert_eq!(states(system(bench.two), "default").await, []);
+    // Nobody notes anything of another tenant's document.
+    let foreign = put(system(bench.two), page, None).await.unwrap_err();
+    assert_eq!(foreign.kind(), ErrorKind::NotFound);
+    bench
+        .catalog
+        .delete_documents(&bench.owner(), &[page])
+        .await
+        .unwrap();
+    assert_eq!(states(bench.system(), "default").await.len(), 1);
 }
 
 async fn known_keys(

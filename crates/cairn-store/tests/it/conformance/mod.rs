@@ -48,6 +48,7 @@ suite! {
         chunks_without_vector_are_found_after_a_restore,
         whoever_shares_a_text_hears_of_its_vector,
         known_items_are_those_below_the_prefix,
+        how_documents_were_fetched_is_kept_by_source,
         a_long_list_of_ids_is_no_limit,
     }
     scopes {
