@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use cairn_extract::Origin;
 use cairn_types::ports::KnownItem;
 use cairn_types::{
-    AccessList, BlobHash, DocumentId, HasKind as _, JobItem, JobKind, JobState, NewJob, Outcome,
-    Scope, Seq, Source,
+    AccessList, BlobHash, DocumentId, HasKind as _, JobId, JobItem, JobKind, JobState, NewJob,
+    Outcome, Scope, Seq, Source,
 };
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
@@ -59,14 +60,14 @@ pub struct FilesRequest {
 }
 
 /// A file whose bytes are at hand.
-struct Loaded {
-    item: Item,
-    bytes: Vec<u8>,
-    elapsed: Duration,
+pub(crate) struct Loaded {
+    pub(crate) item: Item,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) elapsed: Duration,
 }
 
 /// What stage one says of a file.
-enum Seen {
+pub(crate) enum Seen {
     /// There is nothing to parse: the known item may need its metadata set.
     Same(Item, Duration),
     /// Parsed and cut.
@@ -123,6 +124,16 @@ impl Pipeline {
                 emit(event);
             })
             .await;
+        self.finish_job(job, failures, result).await
+    }
+
+    /// Records how a run went: its failures, its end.
+    pub(crate) async fn finish_job(
+        &self,
+        job: JobId,
+        failures: Vec<JobItem>,
+        result: Result<Summary, IngestError>,
+    ) -> Result<Summary, IngestError> {
         // Failures that cannot be recorded are no reason to hide how the run went, nor to leave the job running.
         let mut unrecorded = None;
         for item in failures.into_iter().take(1000) {
@@ -250,16 +261,7 @@ impl Pipeline {
                     emit(IngestEvent::Document(report));
                 }
                 Seen::WouldRead(item) => {
-                    let outcome = match (&item.moved_from, &item.known) {
-                        (Some(_), _) => Outcome::Moved,
-                        (None, Some(_)) => Outcome::Updated,
-                        (None, None) => Outcome::Added,
-                    };
-                    let report = DocumentReport {
-                        document: item.known.as_ref().map(|known| known.document),
-                        reason: None,
-                        ..refused(&item.key, item.size_bytes, outcome, String::new())
-                    };
+                    let report = would_read(&item);
                     summary.count(&report);
                     emit(IngestEvent::Document(report));
                 }
@@ -283,8 +285,16 @@ impl Pipeline {
                 (gone, known.n_below(&below))
             })
             .await?;
-            self.delete_gone(scope, &roots, gone, n_known, deletions, mode, &mut summary)
-                .await?;
+            self.delete_gone(
+                scope,
+                &names(&roots),
+                gone,
+                n_known,
+                deletions,
+                mode,
+                &mut summary,
+            )
+            .await?;
         }
         summary.elapsed = started.elapsed();
         Ok(summary)
@@ -328,6 +338,7 @@ impl Pipeline {
             modified_at: file.modified_at,
             blob: BlobHash::of(&bytes),
             size_bytes: bytes.len() as u64,
+            origin: Origin::File,
             known: None,
             moved_from: None,
         };
@@ -339,7 +350,7 @@ impl Pipeline {
     }
 
     /// Stage one for one file, second half: parse, cut, store the original. Blocking.
-    fn look_at(&self, loaded: Loaded, mode: RunMode) -> Seen {
+    pub(crate) fn look_at(&self, loaded: Loaded, mode: RunMode) -> Seen {
         let Loaded {
             item,
             bytes,
@@ -371,7 +382,7 @@ impl Pipeline {
     }
 
     /// Content and pipeline are the same: sets what else was asked (place, tags, access, being there at all).
-    async fn settle_same(
+    pub(crate) async fn settle_same(
         &self,
         scope: &Scope,
         item: Item,
@@ -452,10 +463,10 @@ impl Pipeline {
         clippy::too_many_arguments,
         reason = "one step of one run, called once"
     )]
-    async fn delete_gone(
+    pub(crate) async fn delete_gone(
         &self,
         scope: &Scope,
-        roots: &[PathBuf],
+        place: &str,
         gone: Vec<DocumentId>,
         n_known: usize,
         guard: DeletionGuard,
@@ -466,7 +477,7 @@ impl Pipeline {
         let share = gone.len() as f64 / n_known.max(1) as f64;
         if guard == DeletionGuard::Careful && share > MAX_DELETED_SHARE {
             return Err(IngestError::SyncDeletesTooMuch {
-                path: names(roots),
+                path: place.to_owned(),
                 n_gone: gone.len(),
                 n_known,
             });
@@ -488,7 +499,7 @@ fn recognise(item: &mut Item, known: &mut Known) {
 }
 
 /// Runs work that blocks on a thread for it.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, IngestError> {
     tokio::task::spawn_blocking(work)
@@ -528,6 +539,20 @@ fn names(roots: &[PathBuf]) -> String {
         .map(|root| root.display().to_string())
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// What a dry run says of a document that it would read.
+pub(crate) fn would_read(item: &Item) -> DocumentReport {
+    let outcome = match (&item.moved_from, &item.known) {
+        (Some(_), _) => Outcome::Moved,
+        (None, Some(_)) => Outcome::Updated,
+        (None, None) => Outcome::Added,
+    };
+    DocumentReport {
+        document: item.known.as_ref().map(|known| known.document),
+        reason: None,
+        ..refused(&item.key, item.size_bytes, outcome, String::new())
+    }
 }
 
 pub(crate) fn job_item(report: &DocumentReport) -> JobItem {

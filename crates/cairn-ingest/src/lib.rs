@@ -1,7 +1,7 @@
 //! The way in: discover files, extract, chunk, embed, publish.
 //!
-//! One [`Pipeline`] serves files of this machine ([`Pipeline::ingest_files`]) and uploads
-//! ([`Pipeline::run_job`]). Bytes are parsed only in worker processes; a document becomes visible in one
+//! One [`Pipeline`] serves files of this machine ([`Pipeline::ingest_files`]), pages of the web ([`Pipeline::ingest_web`]) and
+//! uploads ([`Pipeline::run_job`]). Bytes are parsed only in worker processes; a document becomes visible in one
 //! catalog transaction or not at all.
 
 mod backfill;
@@ -14,6 +14,7 @@ mod pipeline;
 mod prepared;
 mod report;
 mod uploads;
+mod web;
 
 pub use chunk::{Chunk, ChunkOptions, chunk_document, embedded_input};
 pub use discover::{Discovered, DiscoveredFile, Unreadable, discover};
@@ -22,3 +23,4 @@ pub use files::{DeletionGuard, FilesRequest, RunMode};
 pub use pipeline::{Pipeline, PipelineOptions, approximate_tokens};
 pub use prepared::PreparedDocument;
 pub use report::{DocumentReport, IngestEvent, StageTimes, Summary};
+pub use web::WebRequest;

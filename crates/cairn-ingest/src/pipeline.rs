@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cairn_extract::{ExtractError, Input, WorkerPool};
+use cairn_extract::{ExtractError, Input, Origin, WorkerPool};
 use cairn_store::BlobStore;
 use cairn_types::ports::{Catalog, Embedder, KnownItem, PublishVersion};
 use cairn_types::{
@@ -57,7 +57,7 @@ impl Default for PipelineOptions {
 pub struct Pipeline {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) blobs: Arc<BlobStore>,
-    workers: Arc<WorkerPool>,
+    pub(crate) workers: Arc<WorkerPool>,
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) tenant: TenantId,
     pub(crate) options: PipelineOptions,
@@ -84,6 +84,7 @@ pub(crate) struct Item {
     pub(crate) modified_at: Option<Timestamp>,
     pub(crate) blob: BlobHash,
     pub(crate) size_bytes: u64,
+    pub(crate) origin: Origin,
     pub(crate) known: Option<KnownItem>,
     pub(crate) moved_from: Option<KnownItem>,
 }
@@ -205,7 +206,12 @@ impl Pipeline {
         bytes: &[u8],
     ) -> Result<Result<Ready, Box<DocumentReport>>, IngestError> {
         let started = Instant::now();
-        let extracted = match self.workers.extract(&Input::file(&item.name, bytes)) {
+        let input = Input {
+            name: &item.name,
+            bytes,
+            origin: item.origin,
+        };
+        let extracted = match self.workers.extract(&input) {
             Ok(extracted) => extracted,
             Err(error) if is_fatal(error.kind()) => return Err(error.into()),
             Err(error) => return Ok(Err(Box::new(failed(&item, &error)))),

@@ -65,6 +65,7 @@ impl Pipeline {
                             modified_at: None,
                             blob: BlobHash::of(text.as_bytes()),
                             size_bytes: text.len() as u64,
+                            origin: cairn_extract::Origin::File,
                             known: None,
                             moved_from: None,
                         };

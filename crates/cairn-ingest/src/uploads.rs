@@ -124,6 +124,7 @@ impl Pipeline {
             modified_at: None,
             blob,
             size_bytes: stored.size_bytes,
+            origin: cairn_extract::Origin::File,
             known,
             moved_from: None,
         };

@@ -17,6 +17,8 @@ pub enum JobKind {
     Upload,
     /// Files of this machine, read as the job goes: run again after a crash, done files are skipped.
     Files,
+    /// Pages of the web: run again after a crash, unchanged pages are not sent again.
+    Web,
 }
 
 /// Where a job stands.

@@ -15,6 +15,8 @@ pub enum JobKind {
     Upload,
     /// Files of the server's machine.
     Files,
+    /// Pages of the web.
+    Web,
 }
 
 /// Where a job stands.
@@ -121,6 +123,7 @@ impl Job {
             kind: match job.request.kind {
                 cairn_types::JobKind::Upload => JobKind::Upload,
                 cairn_types::JobKind::Files => JobKind::Files,
+                cairn_types::JobKind::Web => JobKind::Web,
             },
             state: job.state.into(),
             message: job.message.clone(),

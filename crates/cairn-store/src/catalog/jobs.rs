@@ -189,7 +189,7 @@ pub(super) fn claim(db: &Db<'_>, system: SystemScope) -> DbResult<Option<Job>> {
 
 pub(super) fn recover(db: &Db<'_>, system: SystemScope) -> DbResult<u64> {
     let mut changed = 0;
-    // A job on files lives in the process that accepted it: one that is queued still is left over too.
+    // A job on files or pages lives in the process that accepted it: one that is queued still is left over too.
     for (state, kind, at_least, to, message) in [
         (
             "running",
@@ -211,6 +211,20 @@ pub(super) fn recover(db: &Db<'_>, system: SystemScope) -> DbResult<u64> {
         (
             "queued",
             JobKind::Files,
+            0,
+            JobState::Interrupted,
+            Some(interrupted()),
+        ),
+        (
+            "running",
+            JobKind::Web,
+            0,
+            JobState::Interrupted,
+            Some(interrupted()),
+        ),
+        (
+            "queued",
+            JobKind::Web,
             0,
             JobState::Interrupted,
             Some(interrupted()),
