@@ -11,8 +11,8 @@ use crate::error::ExtractError;
 use crate::options::ExtractOptions;
 use crate::tools::{LegacyFormat, NoTools, Tools};
 use crate::{
-    code, containers, delimited, docx, epub, html, image, json, legacy, mail, markdown, pdf, pptx,
-    rtf, speech, spreadsheet, subtitles, text, xml_document,
+    code, containers, delimited, docx, epub, html, image, json, legacy, mail, markdown, odf, pdf,
+    pptx, rtf, speech, spreadsheet, subtitles, text, xml_document,
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
@@ -113,6 +113,7 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::Epub => epub::read(bytes, cx, &mut builder)?,
         MediaType::Rtf => rtf::read(bytes, &mut builder)?,
         MediaType::Docx => docx::read(bytes, cx, &mut builder)?,
+        MediaType::Odt | MediaType::Odp => odf::read(bytes, cx, &mut builder)?,
         MediaType::Pptx => pptx::read(bytes, cx, &mut builder)?,
         MediaType::Xlsx => spreadsheet::read_xlsx(bytes, cx, &mut builder)?,
         MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
@@ -131,8 +132,6 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
         MediaType::Other(_)
         | MediaType::Xlsb
-        | MediaType::Odt
-        | MediaType::Odp
         | MediaType::Notebook
         | MediaType::AsciiDoc
         | MediaType::Rst => return Err(unsupported(media_type.as_str())),
@@ -149,12 +148,7 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
 
 fn unsupported(media_type: &str) -> ExtractError {
     let hint = match media_type {
-        "application/vnd.oasis.opendocument.presentation" => "save the presentation as PDF",
-        "application/rtf" | "application/vnd.oasis.opendocument.text" => {
-            "save the document as DOCX or PDF"
-        }
         "application/vnd.ms-excel.sheet.binary.macroEnabled.12" => "save the workbook as XLSX",
-        "application/epub+zip" => "convert the book to HTML or PDF",
         "application/octet-stream" => "the content is of no type that is known here",
         _ => "convert the document to PDF, DOCX, HTML or text",
     };
@@ -178,10 +172,10 @@ mod tests {
             of("a.html", b"<html><script>x</script>"),
             ExtractError::Empty { .. }
         ));
-        let error = of("a.odt", b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08\0\0\0mimetypeapplication/vnd.oasis.opendocument.text");
+        let error = of("a.epub", b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x08\0\0\0mimetypeapplication/vnd.oasis.opendocument.graphics");
         assert_eq!(
             error.to_string(),
-            "documents of type `application/vnd.oasis.opendocument.text` are not supported"
+            "documents of type `application/vnd.oasis.opendocument.graphics` are not supported"
         );
     }
 }

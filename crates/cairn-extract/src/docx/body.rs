@@ -130,6 +130,9 @@ enum Merge {
 
 /// Paragraphs and tables read of one part. Bounds memory.
 const MAX_ITEMS: usize = 1_000_000;
+/// Paragraphs and tables within each other; what is deeper becomes text of what it stands in. Bounds the stack that
+/// giving the items back needs.
+const MAX_NESTED: usize = 200;
 /// Widest table that is believed.
 const MAX_GRID: usize = 500;
 
@@ -159,8 +162,8 @@ impl State {
             return;
         }
         match local {
-            "p" => self.frames.push(Frame::Paragraph(Box::default())),
-            "tbl" => self.frames.push(Frame::Table(OpenTable::default())),
+            "p" => self.open(Frame::Paragraph(Box::default())),
+            "tbl" => self.open(Frame::Table(OpenTable::default())),
             "footnote" | "endnote" | "comment" => self.start_note(local, element),
             "r" => (self.in_run, self.is_hidden) = (true, false),
             "rPr" => self.in_run_properties = true,
@@ -194,6 +197,12 @@ impl State {
         }
     }
 
+    fn open(&mut self, frame: Frame) {
+        if self.frames.len() < MAX_NESTED {
+            self.frames.push(frame);
+        }
+    }
+
     fn start_note(&mut self, local: &str, element: &BytesStart<'_>) {
         let kind = match local {
             "footnote" => NoteKind::Footnote,
@@ -208,7 +217,7 @@ impl State {
             None if kind == NoteKind::Comment => "Comment: ".to_owned(),
             None => String::new(),
         };
-        self.frames.push(Frame::Note {
+        self.open(Frame::Note {
             kind,
             id: attr(element, "id").unwrap_or_default(),
             text,

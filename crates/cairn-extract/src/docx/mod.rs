@@ -48,7 +48,7 @@ pub(crate) fn read(
     }
     let headers = furniture(&part("header")?);
     let footers = furniture(&part("footer")?);
-    builder.title = package.title()?;
+    builder.title = package.title("docProps/core.xml")?;
 
     let mut state = State {
         builder,
@@ -340,13 +340,14 @@ mod tests {
 
     #[test]
     fn depth_costs_no_stack() {
-        let n = 50_000;
-        let deep = format!(
-            "{}x{}",
-            "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>".repeat(n),
-            "</w:t>".repeat(n)
-        );
-        let _ = shape(&deep);
+        for deep in [
+            "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>",
+            "<w:p>",
+            "<w:p><w:tbl>",
+        ] {
+            let deep = format!("{}<w:r><w:t>x", deep.repeat(50_000));
+            let _ = shape(&deep);
+        }
     }
 
     proptest! {

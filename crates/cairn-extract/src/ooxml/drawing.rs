@@ -121,13 +121,6 @@ impl TextBody {
         (self.in_text, self.is_field) = (false, false);
     }
 
-    /// Whether there is any text.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.paragraphs
-            .iter()
-            .all(|paragraph| paragraph.text.trim().is_empty())
-    }
-
     pub(crate) fn n_chars(&self) -> u64 {
         let chars = self.paragraphs.iter().map(|p| count_text(&p.text));
         chars.sum()

@@ -139,9 +139,9 @@ impl<'a> Package<'a> {
         }
     }
 
-    /// The title that its properties name.
-    pub(crate) fn title(&mut self) -> Result<Option<String>, ExtractError> {
-        match self.read("docProps/core.xml") {
+    /// The title that the properties in `part` name.
+    pub(crate) fn title(&mut self, part: &str) -> Result<Option<String>, ExtractError> {
+        match self.read(part) {
             Ok(Some(bytes)) => Ok(parse_title(&part_text(&bytes))),
             Ok(None) | Err(ExtractError::Malformed { .. }) => Ok(None),
             Err(error) => Err(error),

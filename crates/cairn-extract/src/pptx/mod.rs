@@ -6,7 +6,6 @@
 //! Names are compared without their namespace prefix: both flavours of the format use the same local names.
 
 mod comments;
-mod order;
 mod slide;
 
 use std::collections::HashMap;
@@ -19,11 +18,11 @@ use crate::builder::{Builder, count_text};
 use crate::context::Context;
 use crate::error::ExtractError;
 use crate::ooxml::{ListStyle, Package, Relationships, push_alt, push_chart, push_diagram};
+use crate::slides::{Frame, Placed, reading_order, stand_in_title};
 use crate::table::push_span_table;
 use crate::text::{clean, collapse, collapse_lines};
 use crate::xml::{part_text, reader};
-use order::{reading_order, stand_in_title};
-use slide::{Content, Frame, Shape, Slide};
+use slide::{Content, Shape, Slide};
 
 /// Pictures of a slide without any text that are sent to text recognition.
 const MAX_RECOGNIZED: usize = 4;
@@ -38,7 +37,7 @@ pub(crate) fn read(
     let main = package.main_part("ppt/presentation.xml")?;
     let rels = package.relationships(&main)?;
     let slides = slide_parts(&mut package, &main, &rels)?;
-    builder.title = package.title()?;
+    builder.title = package.title("docProps/core.xml")?;
     let mut authors = HashMap::new();
     for kind in ["commentAuthors", "authors"] {
         for part in rels.of_kind(kind) {
@@ -232,12 +231,17 @@ impl Deck<'_, '_> {
             .iter()
             .map(|shape| inherit(shape, background))
             .collect();
-        let frames: Vec<Option<Frame>> = inherited.iter().map(|(frame, _)| *frame).collect();
+        let all = slide.shapes.iter().zip(&inherited);
+        let placed: Vec<Placed> = all
+            .map(|(shape, (frame, style))| shape.placed(*frame, style))
+            .collect();
+        let stand_in = stand_in_title(&placed);
+        if stand_in.is_none() && !placed.iter().any(|placed| placed.is_title) {
+            // Without a title the slide would seem to belong to the one before it.
+            self.push(ElementKind::Heading, 2, &slide.name, page);
+        }
         let mut pictures = Vec::new();
-        let stand_in = stand_in_title(&slide.shapes, &frames);
-        let order = reading_order(&slide.shapes, &frames);
-        let rest = order.into_iter().filter(|idx| Some(*idx) != stand_in);
-        for idx in stand_in.into_iter().chain(rest) {
+        for idx in reading_order(&placed) {
             let shape = &slide.shapes[idx];
             if stand_in == Some(idx) {
                 self.push(ElementKind::Heading, 2, &shape.text.plain(), page);

@@ -7,6 +7,7 @@ use cairn_types::ElementKind;
 use quick_xml::events::{BytesStart, Event};
 
 use crate::ooxml::{ListStyle, TextBody};
+use crate::slides::{Frame, Placed};
 use crate::table::SpanCell;
 use crate::xml::{attr, reader, reference};
 
@@ -14,15 +15,6 @@ use crate::xml::{attr, reader, reference};
 const MAX_SHAPES: usize = 50_000;
 /// Cells read of one table.
 const MAX_CELLS: usize = 500_000;
-
-/// A box on the slide, in English Metric Units.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub(super) struct Frame {
-    pub(super) x: f64,
-    pub(super) y: f64,
-    pub(super) width: f64,
-    pub(super) height: f64,
-}
 
 /// What a shape stands for in its layout.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,6 +41,7 @@ pub(super) enum Content {
 
 #[derive(Debug, Default)]
 pub(super) struct Shape {
+    /// In English Metric Units.
     pub(super) frame: Option<Frame>,
     pub(super) placeholder: Option<Placeholder>,
     /// Alternative text.
@@ -63,6 +56,8 @@ pub(super) struct Shape {
 pub(super) struct Slide {
     pub(super) shapes: Vec<Shape>,
     pub(super) is_hidden: bool,
+    /// Its name, where it has one besides a title.
+    pub(super) name: String,
     /// Bullets that a master sets for texts in its body.
     pub(super) body_style: ListStyle,
     /// Characters in cells that a merged cell covers.
@@ -188,6 +183,7 @@ impl State {
                 let show = attr(element, "show");
                 self.slide.is_hidden = matches!(show.as_deref(), Some("0" | "false"));
             }
+            "cSld" => self.slide.name = attr(element, "name").unwrap_or_default(),
             "grpSp" => {
                 self.close_shape();
                 self.groups.push(self.transform());
@@ -434,12 +430,20 @@ impl Shape {
         matches!(self.role(), Some((ElementKind::Heading, _)))
     }
 
-    /// Whether it says anything that belongs to the slide.
-    pub(super) fn is_content(&self) -> bool {
-        match self.content {
-            Content::Text => self.role().is_some() && !self.text.is_empty(),
-            Content::Picture(_) => false,
-            _ => true,
+    /// What the reading order depends on; box and bullets may be inherited.
+    pub(super) fn placed(&self, frame: Option<Frame>, style: &ListStyle) -> Placed {
+        let has_bullet = || self.text.markers(style).iter().any(Option::is_some);
+        let text = self.text.plain();
+        let is_line = !text.is_empty() && !text.contains('\n') && !has_bullet();
+        Placed {
+            frame,
+            is_title: self.is_title(),
+            is_content: match self.content {
+                Content::Text => self.role().is_some() && !text.is_empty(),
+                Content::Picture(_) => false,
+                _ => true,
+            },
+            line: is_line.then_some(text),
         }
     }
 }
