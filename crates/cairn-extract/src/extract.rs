@@ -11,8 +11,8 @@ use crate::error::ExtractError;
 use crate::options::ExtractOptions;
 use crate::tools::{LegacyFormat, NoTools, Tools};
 use crate::{
-    code, containers, delimited, docx, epub, html, image, json, legacy, mail, markdown, odf, pdf,
-    pptx, rtf, speech, spreadsheet, subtitles, text, xml_document,
+    asciidoc, code, containers, delimited, docx, epub, html, image, json, legacy, mail, markdown,
+    notebook, odf, pdf, pptx, rtf, speech, spreadsheet, subtitles, text, xml_document,
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
@@ -110,6 +110,8 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::Pdf => pdf::read(bytes, cx, &mut builder)?,
         MediaType::Xml => xml_document::read(bytes, &mut builder),
         MediaType::Vtt | MediaType::Srt => subtitles::read(bytes, &mut builder),
+        MediaType::Notebook => notebook::read(bytes, &mut builder)?,
+        MediaType::AsciiDoc => asciidoc::read(bytes, &mut builder),
         MediaType::Epub => epub::read(bytes, cx, &mut builder)?,
         MediaType::Rtf => rtf::read(bytes, &mut builder)?,
         MediaType::Docx => docx::read(bytes, cx, &mut builder)?,
@@ -132,8 +134,6 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
         MediaType::Other(_)
         | MediaType::Xlsb
-        | MediaType::Notebook
-        | MediaType::AsciiDoc
         | MediaType::Rst => return Err(unsupported(media_type.as_str())),
     }
     if builder.is_empty() {

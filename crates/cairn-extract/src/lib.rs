@@ -1,6 +1,7 @@
 //! Bytes of a document to elements in reading order, in a limited worker process.
 
 mod archive;
+mod asciidoc;
 mod builder;
 mod code;
 mod containers;
@@ -17,6 +18,7 @@ mod json;
 mod legacy;
 mod mail;
 mod markdown;
+mod notebook;
 mod numerals;
 mod ocr;
 mod odf;
@@ -26,6 +28,7 @@ mod pdf;
 mod picture;
 mod pptx;
 mod programs;
+mod prose;
 mod rtf;
 mod slides;
 mod speech;

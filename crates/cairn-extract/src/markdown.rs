@@ -3,12 +3,13 @@
 //! Inline marks go, their text stays; a link keeps its text. Front matter (`---` or `+++`) gives the title.
 //! HTML inside goes through the HTML reader.
 
-use cairn_types::{Element, ElementKind};
+use cairn_types::ElementKind;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use crate::builder::Builder;
+use crate::prose::{Lists, push_block};
 use crate::table::{Table, push_table};
-use crate::text::{collapse, collapse_lines, decode};
+use crate::text::{collapse, decode};
 use crate::{code, html};
 
 /// Reads Markdown.
@@ -18,7 +19,8 @@ pub(crate) fn read(bytes: &[u8], builder: &mut Builder) {
     read_text(&decoded.text, builder);
 }
 
-fn read_text(text: &str, builder: &mut Builder) {
+/// Reads Markdown within another format.
+pub(crate) fn read_text(text: &str, builder: &mut Builder) {
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
@@ -29,7 +31,7 @@ fn read_text(text: &str, builder: &mut Builder) {
     let mut state = State {
         builder,
         text: String::new(),
-        lists: Vec::new(),
+        lists: Lists::default(),
         marker: None,
         verbatim: None,
         table: None,
@@ -51,8 +53,7 @@ struct State<'b> {
     builder: &'b mut Builder,
     /// Inline text of the open block.
     text: String,
-    /// Open lists: the next number of ordered ones.
-    lists: Vec<Option<u64>>,
+    lists: Lists,
     /// Marker of the list item whose first text is still to come.
     marker: Option<String>,
     verbatim: Option<Verbatim>,
@@ -113,18 +114,11 @@ impl State<'_> {
             Tag::MetadataBlock(_) => self.verbatim = Some(Verbatim::Metadata),
             Tag::List(first) => {
                 self.flush(ElementKind::Paragraph);
-                self.lists.push(first);
+                self.lists.open(first);
             }
             Tag::Item => {
                 self.flush(ElementKind::Paragraph);
-                self.marker = Some(match self.lists.last_mut() {
-                    Some(Some(number)) => {
-                        let marker = format!("{number}.");
-                        *number = number.saturating_add(1);
-                        marker
-                    }
-                    _ => "-".to_owned(),
-                });
+                self.marker = Some(self.lists.next_marker());
             }
             Tag::FootnoteDefinition(label) => {
                 self.flush(ElementKind::Paragraph);
@@ -178,7 +172,7 @@ impl State<'_> {
                 self.marker = None;
             }
             TagEnd::List(_) => {
-                self.lists.pop();
+                self.lists.close();
             }
             TagEnd::FootnoteDefinition => {
                 self.flush(ElementKind::Note);
@@ -207,22 +201,15 @@ impl State<'_> {
         if self.verbatim.is_some() {
             return;
         }
-        let text = collapse_lines(&std::mem::take(&mut self.text));
-        if text.is_empty() {
+        let text = std::mem::take(&mut self.text);
+        if text.trim().is_empty() {
             return;
         }
-        let n_chars = crate::builder::count_text(&text);
-        let mut element = if let Some(label) = &self.in_note {
-            Element::new(ElementKind::Note, format!("[{label}] {text}"))
-        } else if let Some(marker) = self.marker.take() {
-            Element::new(ElementKind::ListItem, format!("{marker} {text}"))
-        } else {
-            Element::new(kind, text)
+        let (kind, marker) = match &self.in_note {
+            Some(label) => (ElementKind::Note, Some(format!("[{label}]"))),
+            None => (kind, self.marker.take()),
         };
-        if element.kind == ElementKind::ListItem {
-            element.level = u8::try_from(self.lists.len()).unwrap_or(u8::MAX).max(1);
-        }
-        self.builder.push_counted(element, n_chars);
+        push_block(self.builder, kind, self.lists.level(), marker, &text);
     }
 
     /// The title from `title: ...` or `title = ...`; the rest is kept as a block of its own.

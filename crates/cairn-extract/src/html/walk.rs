@@ -4,8 +4,9 @@ use cairn_types::{Element, ElementKind};
 use scraper::{ElementRef, Node, node::Element as Tag};
 
 use super::{Content, table};
-use crate::builder::{Builder, count_text};
+use crate::builder::Builder;
 use crate::code::push_code;
+use crate::prose::{Lists, push_block};
 use crate::text::collapse_lines;
 
 /// Adds what is below `root`, in document order.
@@ -14,7 +15,7 @@ pub(super) fn walk(root: ElementRef<'_>, content: Content, builder: &mut Builder
         builder,
         content,
         text: String::new(),
-        lists: Vec::new(),
+        lists: Lists::default(),
         marker: None,
         heading: None,
         pre: None,
@@ -66,8 +67,7 @@ struct State<'b> {
     content: Content,
     /// Inline text of the open block; line breaks in it are real ones.
     text: String,
-    /// Open lists: the next number of ordered ones.
-    lists: Vec<Option<u64>>,
+    lists: Lists,
     marker: Option<String>,
     heading: Option<u8>,
     /// Inside preformatted text: its language, once known.
@@ -125,25 +125,18 @@ impl State<'_> {
             }
             "ul" | "menu" => {
                 self.flush();
-                self.lists.push(None);
+                self.lists.open(None);
             }
             "ol" => {
                 self.flush();
                 let start = tag
                     .attr("start")
                     .and_then(|start| start.trim().parse().ok());
-                self.lists.push(Some(start.unwrap_or(1)));
+                self.lists.open(Some(start.unwrap_or(1)));
             }
             "li" => {
                 self.flush();
-                self.marker = Some(match self.lists.last_mut() {
-                    Some(Some(number)) => {
-                        let marker = format!("{number}.");
-                        *number = number.saturating_add(1);
-                        marker
-                    }
-                    _ => "-".to_owned(),
-                });
+                self.marker = Some(self.lists.next_marker());
             }
             "table" => {
                 self.flush();
@@ -173,7 +166,7 @@ impl State<'_> {
             }
             "ul" | "ol" | "menu" => {
                 self.flush();
-                self.lists.pop();
+                self.lists.close();
             }
             "li" => {
                 self.flush();
@@ -204,24 +197,19 @@ impl State<'_> {
 
     /// Ends the open block.
     fn flush(&mut self) {
-        let text = collapse_lines(&std::mem::take(&mut self.text));
-        if text.is_empty() {
+        let text = std::mem::take(&mut self.text);
+        if text.trim().is_empty() {
             return;
         }
-        let n_chars = count_text(&text);
-        let mut element = if let Some(level) = self.heading {
-            let mut element = Element::new(ElementKind::Heading, text.replace('\n', " "));
-            element.level = level;
-            element
-        } else if let Some(marker) = self.marker.take() {
-            Element::new(ElementKind::ListItem, format!("{marker} {text}"))
-        } else {
-            Element::new(ElementKind::Paragraph, text)
+        let (kind, level, marker) = match self.heading {
+            Some(level) => (ElementKind::Heading, level, None),
+            None => (
+                ElementKind::Paragraph,
+                self.lists.level(),
+                self.marker.take(),
+            ),
         };
-        if element.kind == ElementKind::ListItem {
-            element.level = u8::try_from(self.lists.len()).unwrap_or(u8::MAX).max(1);
-        }
-        self.builder.push_counted(element, n_chars);
+        push_block(self.builder, kind, level, marker, &text);
     }
 }
 
