@@ -72,7 +72,7 @@ pub(crate) fn dependencies() -> Result<()> {
 /// Warns of long Rust files and refuses very long ones.
 pub(crate) fn file_lengths() -> Result<()> {
     let mut files = Vec::new();
-    for top in ["crates", "xtask"] {
+    for top in ["crates", "fuzz", "xtask"] {
         collect(&root().join(top), &mut files)?;
     }
     files.sort();
@@ -142,7 +142,7 @@ fn mentions(source: &str, name: &str) -> bool {
 }
 
 fn crates() -> Result<Vec<PathBuf>> {
-    let mut folders = vec![root().join("xtask")];
+    let mut folders = vec![root().join("fuzz"), root().join("xtask")];
     for entry in fs_err::read_dir(root().join("crates"))? {
         let path = entry?.path();
         if path.join("Cargo.toml").exists() {

@@ -1,5 +1,5 @@
-//! What must be on the machine: a C compiler, Python with pip, the embedding model and PDFium; for the tests also the
-//! programs that read pictures, old Office formats and recordings.
+//! What must be on the machine: a C compiler, Python with pip, the embedding model and PDFium; for the tests also a C++
+//! compiler and the programs that read pictures, old Office formats and recordings.
 //!
 //! Missing Debian packages are installed where this runs as root; otherwise the command to run is named.
 
@@ -50,6 +50,10 @@ pub(crate) fn pip() -> Result<Vec<&'static str>> {
 /// Debian packages of programs that are not there.
 fn missing_programs() -> Vec<&'static str> {
     let mut missing = Vec::new();
+    // The engine of the fuzz targets is C++.
+    if !succeeds(&mut command("c++", &["--version"])) {
+        missing.push("g++");
+    }
     let languages = output(&mut command("tesseract", &["--list-langs"])).unwrap_or_default();
     if !languages.lines().any(|line| line == "eng") {
         missing.push("tesseract-ocr");
@@ -80,7 +84,7 @@ fn system_packages(mut missing: Vec<&'static str>) -> Result<()> {
     let list = missing.join(" ");
     if !succeeds(&mut command("apt-get", &["--version"])) {
         bail!(
-            "these are missing and this is no Debian: {list} (a C compiler, Python 3 with pip; for tests Tesseract, ffmpeg and LibreOffice)"
+            "these are missing and this is no Debian: {list} (a C compiler, Python 3 with pip; for tests a C++ compiler, Tesseract, ffmpeg and LibreOffice)"
         );
     }
     let is_root = output(&mut command("id", &["-u"])).is_ok_and(|id| id.trim() == "0");

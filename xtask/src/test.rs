@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::full;
 use crate::run::{cargo, run, step, succeeds};
 use crate::setup::{Prepared, setup_for_tests};
 
@@ -35,11 +36,17 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
             run(prepared.tell(&mut cargo(&doc)))
         })?;
     }
+    // Before the tests, whose last lines stay the last; what it finds is told after them.
+    let fuzzed = if arguments.is_empty() {
+        full::look(&prepared)
+    } else {
+        Ok(())
+    };
     println!("\n=== tests");
     // Every failure is worth knowing, not only the first.
     let mut all = cargo(runner);
     all.arg("--no-fail-fast").args(selection).args(arguments);
-    run(prepared.tell(&mut all))
+    run(prepared.tell(&mut all)).and(fuzzed)
 }
 
 impl Prepared {

@@ -97,7 +97,15 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
     if bytes.is_empty() {
         return Err(ExtractError::empty("the file has 0 bytes"));
     }
-    let media_type = detect(name, bytes);
+    read_as(detect(name, bytes), bytes, cx)
+}
+
+/// Reads bytes as the format they are said to be.
+pub(crate) fn read_as(
+    media_type: MediaType,
+    bytes: &[u8],
+    cx: &Context<'_>,
+) -> Result<Extracted, ExtractError> {
     let mut builder = Builder::new(cx.options.max_elements);
     match media_type {
         MediaType::PlainText => text::read(bytes, &mut builder),

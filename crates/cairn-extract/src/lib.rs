@@ -12,6 +12,8 @@ mod docx;
 mod epub;
 mod error;
 mod extract;
+#[doc(hidden)]
+pub mod fuzzing;
 mod html;
 mod image;
 mod json;

@@ -13,6 +13,7 @@ mod sandbox;
 
 pub use limits::WorkerLimits;
 pub use pool::{WorkerCommand, WorkerPool};
+pub(crate) use protocol::read_frames;
 pub use sandbox::{Isolation, IsolationPolicy};
 
 use std::cell::RefCell;

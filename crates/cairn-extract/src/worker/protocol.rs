@@ -241,3 +241,19 @@ pub(super) fn skip(input: &mut impl Read, len: u64) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Reads bytes as each side of the conversation does, as far as they go: for the fuzz targets.
+pub(crate) fn read_frames(bytes: &[u8]) {
+    let mut from_worker = bytes;
+    let _ = read_json::<Ready>(&mut from_worker);
+    while let Ok(Some(answer)) = read_json_capped::<Answer>(&mut from_worker, 1 << 20) {
+        if let Answer::Call { size, .. } = answer {
+            let _ = read_bytes(&mut from_worker, size);
+        }
+    }
+    let mut from_parent = bytes;
+    let _ = read_json::<Hello>(&mut from_parent);
+    while let Ok(Some(request)) = read_json::<Request>(&mut from_parent) {
+        let _ = skip(&mut from_parent, request.size);
+    }
+}
