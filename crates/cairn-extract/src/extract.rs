@@ -97,12 +97,13 @@ fn read_document(name: &str, bytes: &[u8], cx: &Context<'_>) -> Result<Extracted
     if bytes.is_empty() {
         return Err(ExtractError::empty("the file has 0 bytes"));
     }
-    read_as(detect(name, bytes), bytes, cx)
+    read_as(detect(name, bytes), name, bytes, cx)
 }
 
 /// Reads bytes as the format they are said to be.
 pub(crate) fn read_as(
     media_type: MediaType,
+    name: &str,
     bytes: &[u8],
     cx: &Context<'_>,
 ) -> Result<Extracted, ExtractError> {

@@ -23,7 +23,7 @@ pub fn read(
     tools: &dyn Tools,
 ) -> Result<Extracted, ExtractError> {
     let cx = Context::new(options, origin, tools);
-    catch_panic(|| read_as(media_type, bytes, &cx))
+    catch_panic(|| read_as(media_type, "document.bin", bytes, &cx))
 }
 
 /// Reads bytes as frames from a worker, then as frames from a parent.
