@@ -90,7 +90,7 @@ pub const TARGETS: &[Target] = &[
     plain("archive", archive, 16 << 10, &["zip", "tar", "gz", "docx"]),
     plain("pdf", pdf_pages, 4 << 10, &[]),
     plain("recognised", recognised, 8 << 10, &[]),
-    plain("chunks", chunks, 8 << 10, &["md", "txt"]),
+    plain("chunks", chunks, 2 << 10, &["md", "txt"]),
     plain("frames", fuzzing::frames, 4 << 10, &[]),
     plain("query", query, 2 << 10, &[]),
     package("docx", |data| read_packed(MediaType::Docx, data), &["docx"]),

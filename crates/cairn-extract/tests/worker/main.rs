@@ -10,6 +10,8 @@
 #[cfg(target_os = "linux")]
 mod attacks;
 #[cfg(target_os = "linux")]
+mod hostile;
+#[cfg(target_os = "linux")]
 mod isolation;
 
 use std::ffi::OsString;
@@ -69,6 +71,11 @@ fn main() {
     ];
     #[cfg(target_os = "linux")]
     tests.extend(isolation::TESTS);
+    #[cfg(target_os = "linux")]
+    tests.push((
+        "damaged_documents_end_no_worker",
+        hostile::damaged_documents_end_no_worker,
+    ));
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();

@@ -8,6 +8,7 @@
 )]
 
 mod ask;
+mod bad_input;
 mod configuration;
 mod data_folder;
 mod documents;
