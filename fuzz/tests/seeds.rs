@@ -9,7 +9,7 @@ fn targets_hold_on_seeds_and_near_them() {
         let mut seeds = made(target.name);
         for document in &documents {
             let ending = document.extension().unwrap_or_default().to_string_lossy();
-            if seeds.len() < 8 && target.endings.contains(&&*ending) {
+            if seeds.len() < 6 && target.endings.contains(&&*ending) {
                 seeds.extend(from_document(
                     target,
                     &ending,
@@ -20,7 +20,7 @@ fn targets_hold_on_seeds_and_near_them() {
         assert!(!seeds.is_empty(), "{}", target.name);
         for seed in &seeds {
             (target.run)(seed);
-            let step = (seed.len() / 12).max(1);
+            let step = (seed.len() / 5).max(1);
             for at in (0..seed.len()).step_by(step) {
                 (target.run)(&seed[..at]);
                 let mut changed = seed.clone();

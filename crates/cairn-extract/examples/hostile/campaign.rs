@@ -22,8 +22,32 @@ pub(crate) struct Figures {
     pub(crate) slowest: (Duration, String),
     /// Most memory of a worker in KiB, resident, as the system kept it.
     pub(crate) peak_kib: u64,
-    /// What a person should look at: crashes, time and memory at their limits.
+    /// What must not be: a parser of ours panicked, a worker ended by itself, ran out of time, or could not be started.
+    pub(crate) faults: Vec<String>,
+    /// What a person may want to see, since it is caught as it should be: panics of libraries, memory at its limit.
     pub(crate) notes: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    Usual,
+    Note,
+    Fault,
+}
+
+/// For a worker: a panic in our own code ends the process, which the campaign counts as a fault. One inside a library fails
+/// its document alone, by design.
+pub(crate) fn end_at_own_panics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        if panic
+            .location()
+            .is_none_or(|location| location.file().contains("crates/cairn-"))
+        {
+            std::process::abort();
+        }
+    }));
 }
 
 /// Sends `count` damaged copies of the documents through the pool, from two threads. `keep` is where those that ended a
@@ -84,19 +108,19 @@ fn one(
     let started = Instant::now();
     let result = pool.extract(&Input::file(&name, &damaged));
     let elapsed = started.elapsed();
-    let (outcome, is_noted) = match &result {
+    let (outcome, weight) = match &result {
         Ok(extracted) if extracted.report.warnings.iter().any(|w| w.code.is_loss()) => {
-            ("partial", false)
+            ("partial", Weight::Usual)
         }
-        Ok(_) => ("ok", false),
-        Err(ExtractError::TimedOut { .. }) => ("timed out", true),
-        Err(ExtractError::OutOfMemory { .. }) => ("out of memory", true),
+        Ok(_) => ("ok", Weight::Usual),
+        Err(ExtractError::TimedOut { .. }) => ("timed out", Weight::Fault),
+        Err(ExtractError::OutOfMemory { .. }) => ("out of memory", Weight::Note),
         Err(ExtractError::Crashed { reason }) if reason.starts_with("ended ") => {
-            ("worker ended", true)
+            ("worker ended", Weight::Fault)
         }
-        Err(ExtractError::Crashed { .. }) => ("panic", true),
-        Err(ExtractError::WorkerUnavailable { .. }) => ("no worker", true),
-        Err(_) => ("error", false),
+        Err(ExtractError::Crashed { .. }) => ("panic of a library", Weight::Note),
+        Err(ExtractError::WorkerUnavailable { .. }) => ("no worker", Weight::Fault),
+        Err(_) => ("error", Weight::Usual),
     };
     let label = format!("{n} {kind} of {}", path.display());
     let mut figures = lock(figures);
@@ -104,11 +128,13 @@ fn one(
     if elapsed > figures.slowest.0 {
         figures.slowest = (elapsed, label.clone());
     }
-    if is_noted {
+    if weight != Weight::Usual {
         let reason = result.err().map(|error| error.to_string());
-        figures
-            .notes
-            .push(format!("{label}: {}", reason.unwrap_or_default()));
+        let line = format!("{label}: {}", reason.unwrap_or_default());
+        match weight {
+            Weight::Fault => figures.faults.push(line),
+            _ => figures.notes.push(line),
+        }
         if let Some(folder) = keep {
             let _ = fs_err::write(folder.join(format!("{n}-{name}")), &damaged);
         }

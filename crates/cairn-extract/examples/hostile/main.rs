@@ -1,8 +1,8 @@
 //! Damages documents and sends them through real worker processes, then says what became of them.
 //!
 //! `cargo run -p cairn-extract --example hostile -- [--count N] [--seed N] [--pdfium FILE] [--keep FOLDER] FOLDER`
-//! takes every document below `FOLDER`. It ends with exit code 1 where a parser panicked, a worker ended by itself or ran
-//! out of time or memory, or took more of it than it may; `--keep` writes these inputs to a folder.
+//! takes every document below `FOLDER`. It ends with exit code 1 where a parser of ours panicked, a worker ended by itself,
+//! ran out of time or took more memory than it may; `--keep` writes these inputs, and those with a note, to a folder.
 #![expect(clippy::print_stdout, reason = "a command for the terminal")]
 
 mod campaign;
@@ -19,6 +19,7 @@ use cairn_extract::{
 fn main() -> std::io::Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     if std::env::args().nth(1).as_deref() == Some("worker") {
+        campaign::end_at_own_panics();
         worker::serve(std::io::stdin().lock(), std::io::stdout().lock())?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -72,7 +73,10 @@ fn main() -> std::io::Result<ExitCode> {
     let started = Instant::now();
     let figures = campaign::run(&pool, &documents, count, seed, keep.as_deref());
     for note in &figures.notes {
-        println!("{note}");
+        println!("note: {note}");
+    }
+    for fault in &figures.faults {
+        println!("FAULT: {fault}");
     }
     println!(
         "{count} damaged copies of {} documents in {:.0} s: {:?}",
@@ -87,7 +91,7 @@ fn main() -> std::io::Result<ExitCode> {
         figures.peak_kib >> 10,
         limit_kib >> 10
     );
-    let is_sound = figures.notes.is_empty() && figures.peak_kib <= limit_kib;
+    let is_sound = figures.faults.is_empty() && figures.peak_kib <= limit_kib;
     Ok(if is_sound {
         ExitCode::SUCCESS
     } else {

@@ -31,10 +31,11 @@ impl Random {
 /// A damaged copy of `bytes`, and what was done to it; `other` lends its end to a splice.
 pub(crate) fn mutate(random: &mut Random, bytes: &[u8], other: &[u8]) -> (&'static str, Vec<u8>) {
     let is_archive = bytes.starts_with(b"PK\x03\x04");
-    if is_archive && random.below(4) > 0 {
-        if let Some(packed) = damage_member(random, bytes) {
-            return ("member", packed);
-        }
+    if is_archive
+        && random.below(4) > 0
+        && let Some(packed) = damage_member(random, bytes)
+    {
+        return ("member", packed);
     }
     damage(random, bytes, other)
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use cairn_extract::{ExtractOptions, NoTools, WorkerLimits, WorkerPool};
 
+pub(crate) use campaign::end_at_own_panics;
+
 pub(crate) fn damaged_documents_end_no_worker() {
     let Some(data) = cairn_testkit::need("data") else {
         return;
@@ -37,10 +39,10 @@ pub(crate) fn damaged_documents_end_no_worker() {
         pdfium: cairn_testkit::need("pdfium"),
         ..ExtractOptions::default()
     };
-    let pool = WorkerPool::new(super::command("normal"), limits, options, Arc::new(NoTools));
+    let pool = WorkerPool::new(super::command("strict"), limits, options, Arc::new(NoTools));
     let figures = campaign::run(&pool, &documents, 300, 7, None);
     assert_eq!(figures.outcomes.values().sum::<usize>(), 300);
-    assert!(figures.notes.is_empty(), "{figures:#?}");
+    assert!(figures.faults.is_empty(), "{figures:#?}");
     assert!(figures.peak_kib <= limit_kib, "{figures:#?}");
     assert!(figures.outcomes.len() > 1, "{figures:#?}");
 }

@@ -133,6 +133,11 @@ fn play(mode: &str) {
             });
             served.expect("the parent speaks our protocol");
         }
+        #[cfg(target_os = "linux")]
+        "strict" => {
+            hostile::end_at_own_panics();
+            worker::serve(input, output).expect("the parent speaks our protocol");
+        }
         "garbage" => {
             let mut output = output;
             let _ = output.write_all(&[0xff; 64]);
