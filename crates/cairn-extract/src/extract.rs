@@ -12,7 +12,7 @@ use crate::options::ExtractOptions;
 use crate::tools::{LegacyFormat, NoTools, Tools};
 use crate::{
     asciidoc, code, containers, delimited, docx, epub, html, image, json, legacy, mail, markdown,
-    notebook, odf, pdf, pptx, rtf, speech, spreadsheet, subtitles, text, xml_document,
+    notebook, odf, pdf, pptx, rst, rtf, speech, spreadsheet, subtitles, text, xml_document,
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
@@ -121,6 +121,7 @@ pub(crate) fn read_as(
         MediaType::Vtt | MediaType::Srt => subtitles::read(bytes, &mut builder),
         MediaType::Notebook => notebook::read(bytes, &mut builder)?,
         MediaType::AsciiDoc => asciidoc::read(bytes, &mut builder),
+        MediaType::Rst => rst::read(bytes, &mut builder),
         MediaType::Epub => epub::read(bytes, cx, &mut builder)?,
         MediaType::Rtf => rtf::read(bytes, &mut builder)?,
         MediaType::Docx => docx::read(bytes, cx, &mut builder)?,
@@ -141,9 +142,7 @@ pub(crate) fn read_as(
         MediaType::Doc => return legacy::read(LegacyFormat::Doc, media_type.as_str(), bytes, cx),
         MediaType::Ppt => return legacy::read(LegacyFormat::Ppt, media_type.as_str(), bytes, cx),
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
-        MediaType::Other(_)
-        | MediaType::Xlsb
-        | MediaType::Rst => return Err(unsupported(media_type.as_str())),
+        MediaType::Other(_) | MediaType::Xlsb => return Err(unsupported(media_type.as_str())),
     }
     if builder.is_empty() {
         let reason = builder.report.warnings.first().map_or_else(

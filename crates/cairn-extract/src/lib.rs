@@ -31,6 +31,7 @@ mod picture;
 mod pptx;
 mod programs;
 mod prose;
+mod rst;
 mod rtf;
 mod slides;
 mod speech;

@@ -10,3 +10,4 @@ mod pdf_images;
 mod pdf_tables;
 #[cfg(test)]
 mod programs;
+mod texts;
