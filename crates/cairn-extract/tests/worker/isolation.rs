@@ -95,8 +95,13 @@ fn check(pool: &WorkerPool, attack: &str, argument: &str, expect: Expect) {
 }
 
 /// A pool of locked workers, or `None` (after a line `SKIP ...`) on a kernel that cannot lock them.
-fn locked() -> Option<WorkerPool> {
+pub(crate) fn locked() -> Option<WorkerPool> {
     locked_with(limits())
+}
+
+/// Version of Landlock's interface that this kernel enforces.
+pub(crate) fn abi() -> Option<u32> {
+    pool("normal", limits()).isolation().unwrap().landlock_abi
 }
 
 #[expect(

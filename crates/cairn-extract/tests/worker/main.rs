@@ -13,6 +13,8 @@ mod attacks;
 mod hostile;
 #[cfg(target_os = "linux")]
 mod isolation;
+#[cfg(target_os = "linux")]
+mod programs;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -31,6 +33,10 @@ fn main() {
         && first == "worker"
     {
         play(mode);
+        return;
+    }
+    #[cfg(target_os = "linux")]
+    if programs::play() {
         return;
     }
     let mut tests: Vec<(&str, fn())> = vec![
@@ -70,7 +76,7 @@ fn main() {
         ),
     ];
     #[cfg(target_os = "linux")]
-    tests.extend(isolation::TESTS);
+    tests.extend(isolation::TESTS.into_iter().chain(programs::TESTS));
     #[cfg(target_os = "linux")]
     tests.push((
         "damaged_documents_end_no_worker",

@@ -1,20 +1,91 @@
 //! Landlock: no path can be opened, made, changed or executed, no TCP port bound or reached.
 //!
-//! See `landlock(7)`. Everything that the running kernel can refuse is refused, and there is no rule that allows
-//! anything. What Landlock leaves open at any version (metadata of files, UDP, descriptors that are open already) is the
+//! For a worker. A program that is not ours reads what the system's packages installed and writes in one folder.
+//!
+//! See `landlock(7)`. Everything that the running kernel can refuse is refused, and for a worker no rule
+//! allows anything. What Landlock leaves open at any version (metadata of files, UDP, descriptors that are open already) is the
 //! matter of `calls.rs` and `process.rs`.
 
+use std::path::{Path, PathBuf};
+
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, LandlockStatus, Ruleset,
-    RulesetAttr as _, RulesetError, RulesetStatus, Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, LandlockStatus,
+    RestrictionStatus, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
+    RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 
 /// The newest version that the crate knows; older kernels enforce the part they have.
 const NEWEST: ABI = ABI::V9;
 
+/// Where packages put programs, libraries and their data: read and executed. What is not there is passed over.
+const SYSTEM: [&str; 9] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/opt",
+    "/nix/store",
+    "/gnu/store",
+];
+/// What programs read beside that: the loader's cache, fonts, settings and choices of packages, the time zone. Not
+/// `/etc` as a whole, where secrets are.
+const SETTINGS: [&str; 9] = [
+    "/etc/ld.so.cache",
+    "/etc/fonts",
+    "/etc/libreoffice",
+    "/etc/alternatives",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/var/cache/fontconfig",
+    "/var/lib/libreoffice",
+    "/var/spool/libreoffice",
+];
+/// What the kernel offers to everybody.
+const DEVICES: [&str; 4] = ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"];
+
 /// Refuses all access for this thread and those it starts; gives the version of the interface that is in force.
 pub(super) fn refuse_all() -> Result<u32, String> {
-    let status = restrict().map_err(|error| error.to_string())?;
+    enforced(handle_all().and_then(RulesetCreated::restrict_self))
+}
+
+/// Refuses all but reading the system, `program` and `readable`, and writing beneath `folder`. Nothing that was written
+/// can be executed, no device opened or made.
+pub(super) fn confine(folder: &Path, program: &Path, readable: &[PathBuf]) -> Result<u32, String> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let system = read | AccessFs::Execute;
+    let devices: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile;
+    let no_part = AccessFs::Execute
+        | AccessFs::MakeChar
+        | AccessFs::MakeBlock
+        | AccessFs::IoctlDev
+        | AccessFs::ResolveUnix;
+    let own = AccessFs::from_all(NEWEST) & !no_part;
+    enforced(handle_all().and_then(|ruleset| {
+        ruleset
+            .add_rules(path_beneath_rules(SYSTEM, system))?
+            .add_rules(path_beneath_rules([program], system))?
+            .add_rules(path_beneath_rules(SETTINGS, read))?
+            .add_rules(path_beneath_rules(readable, read))?
+            .add_rules(path_beneath_rules(DEVICES, devices))?
+            .add_rules(path_beneath_rules([folder], own))?
+            .restrict_self()
+    }))
+}
+
+/// All that the kernel can refuse.
+fn handle_all() -> Result<RulesetCreated, RulesetError> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?
+        .create()
+}
+
+fn enforced(result: Result<RestrictionStatus, RulesetError>) -> Result<u32, String> {
+    let status = result.map_err(|error| error.to_string())?;
     match (status.ruleset, status.landlock) {
         (RulesetStatus::NotEnforced, LandlockStatus::NotImplemented) => {
             Err("not built into this kernel".into())
@@ -23,14 +94,4 @@ pub(super) fn refuse_all() -> Result<u32, String> {
         (_, LandlockStatus::Available { effective_abi, .. }) => Ok(effective_abi as u32),
         (_, _) => Err("enforced by a kernel that does not say how".into()),
     }
-}
-
-fn restrict() -> Result<landlock::RestrictionStatus, RulesetError> {
-    Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(NEWEST))?
-        .handle_access(AccessNet::from_all(NEWEST))?
-        .scope(Scope::from_all(NEWEST))?
-        .create()?
-        .restrict_self()
 }

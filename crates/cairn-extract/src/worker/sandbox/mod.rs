@@ -4,6 +4,8 @@
 //! Landlock (`files.rs`), and a filter of system calls (`calls.rs`); the fifth is the parent's clock. None of them can
 //! be undone. They are for the whole process: only a program that is nothing but a worker may call [`lock`].
 //!
+//! The same means, less tight, wall in programs that are not ours (`launch.rs`, `forbidden.rs`).
+//!
 //! Where the system has no such thing the worker runs with what there is, and says so in its greeting: see
 //! [`Isolation`] and [`IsolationPolicy`]. The page `docs/reference/isolation.md` tells what holds on which kernel.
 
@@ -12,7 +14,14 @@ mod calls;
 #[cfg(target_os = "linux")]
 mod files;
 #[cfg(target_os = "linux")]
+mod forbidden;
+#[cfg(unix)]
+mod launch;
+#[cfg(target_os = "linux")]
 mod process;
+
+#[cfg(unix)]
+pub use launch::{ProgramLimits, launch, launch_args};
 
 use std::fmt;
 use std::io;
@@ -20,12 +29,13 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 /// What is done where the system cannot lock up a worker in full.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum IsolationPolicy {
     /// The worker runs with what the system has; what is missing is logged once.
     #[default]
     BestEffort,
-    /// No worker runs without both Landlock and the filter of system calls: documents fail as `unavailable`.
+    /// No worker runs without both Landlock and the filter of system calls: documents fail as `unavailable`. Nor does a program that is not ours.
     Required,
 }
 
@@ -76,32 +86,40 @@ pub(super) fn lock() -> io::Result<Isolation> {
     // Counted first: /proc cannot be read afterwards.
     let n_threads = process::n_threads();
     process::give_up_rights()?;
-    let mut missing = Vec::new();
-    let landlock_abi = match files::refuse_all() {
+    let landlock = match files::refuse_all() {
         // Landlock before version 8 binds the thread that calls; others would stay free.
-        Ok(_) if n_threads > 1 => {
-            missing.push(format!("landlock binds one thread of {n_threads}"));
-            None
-        }
-        Ok(abi) => Some(abi),
-        Err(reason) => {
-            missing.push(format!("landlock: {reason}"));
-            None
-        }
+        Ok(_) if n_threads > 1 => Err(format!("binds one thread of {n_threads}")),
+        other => other,
     };
     process::forbid_descriptors()?;
-    let seccomp = match calls::filter() {
-        Ok(()) => true,
-        Err(reason) => {
-            missing.push(format!("seccomp: {reason}"));
-            false
-        }
-    };
-    Ok(Isolation {
-        landlock_abi,
-        seccomp,
+    Ok(isolate(landlock, calls::filter))
+}
+
+/// Filters system calls after Landlock did, or did not do, its part.
+#[cfg(target_os = "linux")]
+fn isolate(
+    landlock: Result<u32, String>,
+    filter: impl FnOnce() -> Result<(), String>,
+) -> Isolation {
+    let seccomp = filter();
+    let missing: Vec<String> = [
+        landlock
+            .as_ref()
+            .err()
+            .map(|reason| format!("landlock: {reason}")),
+        seccomp
+            .as_ref()
+            .err()
+            .map(|reason| format!("seccomp: {reason}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    Isolation {
+        landlock_abi: landlock.ok(),
+        seccomp: seccomp.is_ok(),
         missing: (!missing.is_empty()).then(|| missing.join("; ")),
-    })
+    }
 }
 
 /// Locks nothing: this system has neither Landlock nor seccomp.

@@ -6,7 +6,10 @@ use std::io;
 
 use rlimit::Resource;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
+use rustix::thread::{
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, set_capabilities,
+    set_capabilities_secure_bits, set_no_new_privs,
+};
 
 /// Standard input, output and error: all that a worker needs to have open, now and later.
 const N_DESCRIPTORS: u32 = 3;
@@ -28,7 +31,21 @@ pub(super) fn give_up_rights() -> io::Result<()> {
     }
     // Other processes of the user cannot attach, and /proc/PID belongs to root.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    // A server that runs as root (a container) has workers that are root in name only.
+    drop_capabilities()
+}
+
+/// The same for a process that becomes another program: what would not outlive `execve`, or not suit it, is left out.
+pub(super) fn keep_no_rights() -> io::Result<()> {
+    close_descriptors();
+    // To root `execve` would give all capabilities again. Others cannot set this and need not.
+    let _ = set_capabilities_secure_bits(
+        CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED,
+    );
+    drop_capabilities()
+}
+
+/// A server that runs as root (a container) has children that are root in name only.
+fn drop_capabilities() -> io::Result<()> {
     let none = CapabilitySet::empty();
     set_capabilities(
         None,
