@@ -121,6 +121,13 @@ pub(crate) enum Command {
     /// Parse documents from standard input: started by Cairn itself
     #[command(hide = true)]
     Worker,
+    /// Become another program, within walls: started by Cairn itself
+    #[command(hide = true)]
+    Launch {
+        /// Limits, folder, program and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
 }
 
 /// Flags of `ingest`.

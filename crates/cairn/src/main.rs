@@ -47,6 +47,7 @@ fn start(cli: Cli) -> Result<u8, Failure> {
     // These need no configuration: a worker has no environment to read, and completions are made at build time.
     match cli.command {
         Command::Worker => return commands::worker::run(),
+        Command::Launch { args } => return commands::worker::launch(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "cairn", &mut script);
@@ -216,6 +217,7 @@ async fn dispatch(
         | Command::Eval(_)
         | Command::Config
         | Command::Completions { .. }
+        | Command::Launch { .. }
         | Command::Worker => Err(Failure::new(
             ErrorKind::Bug,
             "a command was handed to the wrong place",

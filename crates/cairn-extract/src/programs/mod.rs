@@ -19,6 +19,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::tools::{Segment, ToolError, ToolRequest, Tools, missing};
+use crate::worker::WorkerCommand;
 use run::{Finished, Job};
 
 /// Sends a recording to a transcription service: the bytes of an audio file and the name that tells its format.
@@ -29,6 +30,9 @@ pub type Transcribe = dyn Fn(&str, Vec<u8>) -> Result<Vec<Segment>, ToolError> +
 pub struct ToolSettings {
     /// Whether text in pictures is recognised at all.
     pub recognize: bool,
+    /// Starts programs within walls: this binary with the arguments that make it call [`crate::worker::launch`].
+    /// Without it they run with the rights of this process.
+    pub launcher: Option<WorkerCommand>,
     /// Tesseract; looked for in the search path where not named.
     pub tesseract: Option<PathBuf>,
     /// Languages to recognise, as Tesseract calls them (`eng`, `deu`); those that are not installed are passed over.
@@ -51,6 +55,7 @@ impl Default for ToolSettings {
     fn default() -> Self {
         Self {
             recognize: true,
+            launcher: None,
             tesseract: None,
             languages: vec!["eng".to_owned()],
             libreoffice: None,
@@ -149,7 +154,7 @@ impl Tools for LocalTools {
                     .as_deref()
                     .ok_or_else(|| missing(request))?;
                 let _one_at_a_time = self.converting.lock();
-                office::convert(soffice, *from, payload, self.settings.convert_deadline)
+                office::convert(soffice, *from, payload, &self.settings)
             }
             ToolRequest::Transcribe { extension } => {
                 let transcribe = self.transcribe.as_deref().ok_or_else(|| missing(request))?;

@@ -6,10 +6,9 @@
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::Path;
-use std::time::Duration;
 
 use super::run::Job;
-use super::{failed, folder_with, run_logged};
+use super::{ToolSettings, failed, folder_with, run_logged};
 use crate::tools::{LegacyFormat, ToolError};
 
 /// Size of a converted document.
@@ -34,7 +33,7 @@ pub(super) fn convert(
     soffice: &Path,
     from: LegacyFormat,
     payload: &[u8],
-    deadline: Duration,
+    settings: &ToolSettings,
 ) -> Result<Vec<u8>, ToolError> {
     if !payload.starts_with(&OLE) {
         return Err(failed(WHAT, "the file is no document of Office 97 to 2003"));
@@ -77,8 +76,9 @@ pub(super) fn convert(
         program: soffice,
         args,
         folder: folder.path(),
+        launcher: settings.launcher.as_ref(),
         stdin: None,
-        deadline,
+        deadline: settings.convert_deadline,
         max_output: 1 << 20,
     };
     let finished = run_logged(WHAT, &job)?;
@@ -109,7 +109,7 @@ mod tests {
             Path::new("/bin/false"),
             LegacyFormat::Doc,
             b"{\\rtf1 x}",
-            Duration::MAX,
+            &ToolSettings::default(),
         )
         .unwrap_err();
         assert!(error.to_string().contains("97"), "{error}");
@@ -121,7 +121,7 @@ mod tests {
             Path::new("/bin/true"),
             LegacyFormat::Ppt,
             &OLE,
-            Duration::from_secs(60),
+            &ToolSettings::default(),
         )
         .unwrap_err();
         assert!(matches!(error, ToolError::Failed { .. }), "{error}");

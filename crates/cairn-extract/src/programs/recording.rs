@@ -64,6 +64,7 @@ fn in_pieces(
         program: ffmpeg,
         args: arguments(piece_seconds),
         folder: folder.path(),
+        launcher: settings.launcher.as_ref(),
         stdin: None,
         deadline: settings.track_deadline,
         max_output: 1 << 20,

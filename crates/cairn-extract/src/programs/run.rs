@@ -1,6 +1,7 @@
 //! Runs one program on foreign bytes: its own process group and folder, a deadline, a cap on its output.
 //!
-//! The environment is empty but for what programs cannot do without. When the program has ended, missed its deadline or
+//! Where there is a launcher the program is started by it, within walls (see `crate::worker::launch`): no network, no
+//! files but its folder and the system's. The environment is empty but for what programs cannot do without. When the program has ended, missed its deadline or
 //! written too much, its whole group is killed, and only then is it reaped: as long as it is not, its group's id is its own.
 
 use std::ffi::OsString;
@@ -11,6 +12,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::worker::{ProgramLimits, WorkerCommand, launch_args};
 
 /// Bytes of standard error that are kept.
 const MAX_STDERR: usize = 4 << 10;
@@ -23,6 +26,8 @@ pub(super) struct Job<'a> {
     pub(super) args: Vec<OsString>,
     /// Its working folder, home and folder for temporary files; nothing else is meant to be written.
     pub(super) folder: &'a Path,
+    /// Starts it within walls.
+    pub(super) launcher: Option<&'a WorkerCommand>,
     /// File for its standard input; without one it is empty.
     pub(super) stdin: Option<&'a Path>,
     pub(super) deadline: Duration,
@@ -87,7 +92,7 @@ pub(super) fn run(job: &Job<'_>) -> io::Result<Finished> {
         None => Stdio::null(),
     };
     let mut group = Group {
-        leader: command(job).stdin(stdin).spawn()?,
+        leader: command(job)?.stdin(stdin).spawn()?,
         is_reaped: false,
     };
     let (stdout, stderr) = (group.leader.stdout.take(), group.leader.stderr.take());
@@ -120,13 +125,22 @@ pub(super) fn run(job: &Job<'_>) -> io::Result<Finished> {
 }
 
 /// The process to start: everything that limits it from outside stands here.
-fn command(job: &Job<'_>) -> Command {
+fn command(job: &Job<'_>) -> io::Result<Command> {
+    let (program, before) = match job.launcher {
+        Some(launcher) => {
+            let limits = limits(job);
+            let args = launch_args(launcher, &limits, job.folder, job.program)?;
+            (launcher.program.as_path(), args)
+        }
+        None => (job.program, Vec::new()),
+    };
     #[expect(
         clippy::disallowed_methods,
         reason = "a program on foreign bytes: limited, killed and reaped here"
     )]
-    let mut command = Command::new(job.program);
+    let mut command = Command::new(program);
     command
+        .args(before)
         .args(&job.args)
         .current_dir(job.folder)
         .env_clear()
@@ -139,7 +153,20 @@ fn command(job: &Job<'_>) -> Command {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    command
+    Ok(command)
+}
+
+/// Processor time for all cores until the deadline: this ends a program whose starter has died.
+fn limits(job: &Job<'_>) -> ProgramLimits {
+    let n_cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    ProgramLimits {
+        cpu_seconds: job
+            .deadline
+            .as_secs()
+            .saturating_add(1)
+            .saturating_mul(n_cores),
+        ..ProgramLimits::default()
+    }
 }
 
 enum Event {
@@ -245,6 +272,7 @@ mod tests {
             program: Path::new("/bin/sh"),
             args: vec!["-c".into(), script.into()],
             folder: folder.path(),
+            launcher: None,
             stdin: stdin.map(|_| input.as_path()),
             deadline,
             max_output,

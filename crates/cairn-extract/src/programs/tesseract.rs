@@ -12,6 +12,7 @@ use super::{ToolSettings, failed, find, folder_with, run_logged};
 use crate::ocr::believed;
 use crate::picture::{self, Header};
 use crate::tools::{ToolError, ToolRequest, missing};
+use crate::worker::WorkerCommand;
 
 /// Table of one picture; a dense page has 60 kB.
 const MAX_TABLE: usize = 64 << 20;
@@ -26,6 +27,7 @@ const WEAK: f64 = 0.6;
 /// The program with the languages that are both configured and installed.
 pub(super) struct Tesseract {
     program: PathBuf,
+    launcher: Option<WorkerCommand>,
     /// For `-l`: joined by `+`, never empty.
     pub(super) languages: String,
     /// Configured, not installed.
@@ -59,6 +61,7 @@ pub(super) fn find(settings: &ToolSettings) -> Result<Tesseract, ToolError> {
             program: &program,
             args: vec!["--list-langs".into()],
             folder: folder.path(),
+            launcher: settings.launcher.as_ref(),
             stdin: None,
             deadline: LIST_DEADLINE,
             max_output: 1 << 20,
@@ -85,6 +88,7 @@ pub(super) fn find(settings: &ToolSettings) -> Result<Tesseract, ToolError> {
     }
     Ok(Tesseract {
         program,
+        launcher: settings.launcher.clone(),
         languages: there.join("+"),
         missing,
         has_orientation: installed.iter().any(|name| name == "osd"),
@@ -134,6 +138,7 @@ impl Tesseract {
             program: &self.program,
             args,
             folder: folder.path(),
+            launcher: self.launcher.as_ref(),
             stdin: None,
             deadline,
             max_output: MAX_TABLE,

@@ -487,7 +487,7 @@ fn several_threads_are_reported() {
         Isolation {
             landlock_abi: None,
             seccomp: true,
-            missing: Some("landlock binds one thread of 2".into()),
+            missing: Some("landlock: binds one thread of 2".into()),
         }
     );
 }

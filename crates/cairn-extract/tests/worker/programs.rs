@@ -10,13 +10,16 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use cairn_extract::WorkerCommand;
 use cairn_extract::worker::{ProgramLimits, launch, launch_args};
+use cairn_extract::{
+    LegacyFormat, LocalTools, ToolRequest, ToolSettings, Tools as _, WorkerCommand,
+};
 
 use super::attacks;
 
 /// All tests of this file by name.
-pub(crate) const TESTS: [(&str, fn()); 7] = [
+pub(crate) const TESTS: [(&str, fn()); 8] = [
+    ("tools_run_within_walls", tools_run_within_walls),
     (
         "programs_work_in_their_folder",
         programs_work_in_their_folder,
@@ -63,6 +66,13 @@ pub(crate) fn play() -> bool {
     }
 }
 
+fn launcher() -> WorkerCommand {
+    WorkerCommand {
+        program: std::env::current_exe().unwrap(),
+        args: vec![OsString::from("launch")],
+    }
+}
+
 struct Walled {
     folder: tempfile::TempDir,
     limits: ProgramLimits,
@@ -83,10 +93,7 @@ impl Walled {
 
     /// Runs a program to its end, as the parent of workers does.
     fn run(&self, program: &Path, args: &[&str]) -> Output {
-        let launcher = WorkerCommand {
-            program: std::env::current_exe().unwrap(),
-            args: vec![OsString::from("launch")],
-        };
+        let launcher = launcher();
         let folder = self.folder.path();
         #[expect(clippy::disallowed_methods, reason = "the program under test")]
         let mut command = Command::new(&launcher.program);
@@ -383,4 +390,46 @@ fn libreoffice_works() {
         made.is_ok_and(|bytes| bytes.starts_with(b"PK")),
         "{output:?}"
     );
+}
+
+/// What workers call for, by the launcher: the programs as they are used in earnest.
+fn tools_run_within_walls() {
+    let settings = ToolSettings {
+        launcher: Some(launcher()),
+        ..ToolSettings::default()
+    };
+    let tools = LocalTools::find(settings.clone());
+    if installed(&["tesseract"]).is_some() {
+        let mut picture = b"P5 200 100 255\n".to_vec();
+        picture.resize(picture.len() + 200 * 100, 0xff);
+        let recognize = ToolRequest::Recognize { dpi: Some(150) };
+        let table = tools.call(&recognize, &picture).unwrap();
+        assert!(table.starts_with(b"level\t"), "{}", text(&table));
+        // It is the launcher that starts it.
+        let nowhere = LocalTools::find(ToolSettings {
+            launcher: Some(WorkerCommand {
+                program: "/nonexistent/launcher".into(),
+                args: Vec::new(),
+            }),
+            ..settings
+        });
+        assert!(nowhere.call(&recognize, &picture).is_err());
+    }
+    let data = cairn_testkit::need("data");
+    if let (Some(data), Some(_)) = (data, installed(&["soffice", "libreoffice"])) {
+        let mut n_converted = 0;
+        for entry in fs_err::read_dir(data.join("docs/made")).unwrap() {
+            let path = entry.unwrap().path();
+            let from = match path.extension().and_then(|name| name.to_str()) {
+                Some("doc") => LegacyFormat::Doc,
+                Some("ppt") => LegacyFormat::Ppt,
+                _ => continue,
+            };
+            let bytes = fs_err::read(&path).unwrap();
+            let converted = tools.call(&ToolRequest::Convert { from }, &bytes).unwrap();
+            assert!(converted.starts_with(b"PK"), "{}", path.display());
+            n_converted += 1;
+        }
+        assert!(n_converted > 0, "no old document was found");
+    }
 }

@@ -128,6 +128,24 @@ async fn bad_questions_are_refused() {
     cairn.run(&["serach", "x"]).await.says("search");
 }
 
+/// What starts other programs for it gives them their arguments as they are.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn launch_becomes_the_program() {
+    let cairn = Cairn::new();
+    let limits = r#"{"memory_bytes":1073741824,"cpu_seconds":10,"file_bytes":0,"readable":[],"isolation":"best_effort"}"#;
+    let folder = cairn.files().display().to_string();
+    let launch = ["launch", limits, &folder];
+    let run = cairn
+        .run(&[&launch[..], &["/bin/echo", "--help", "-x", "--", "a b"]].concat())
+        .await;
+    assert_eq!(run.ok().stdout, "--help -x -- a b\n");
+    cairn
+        .run(&[&launch[..], &["/nonexistent/program"]].concat())
+        .await
+        .says("cannot be executed");
+}
+
 #[tokio::test]
 async fn help_teaches() {
     let cairn = Cairn::new();
@@ -136,7 +154,7 @@ async fn help_teaches() {
         assert!(help.stdout.contains(part), "{part} in {help:#?}");
     }
     assert!(
-        !help.stdout.contains("worker"),
+        !help.stdout.contains("worker") && !help.stdout.contains("launch"),
         "what is not for people is hidden: {help:#?}"
     );
     let commands = [

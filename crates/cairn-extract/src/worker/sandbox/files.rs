@@ -65,13 +65,35 @@ pub(super) fn confine(folder: &Path, program: &Path, readable: &[PathBuf]) -> Re
     enforced(handle_all().and_then(|ruleset| {
         ruleset
             .add_rules(path_beneath_rules(SYSTEM, system))?
-            .add_rules(path_beneath_rules([program], system))?
+            .add_rules(path_beneath_rules(belonging_to(program), system))?
             .add_rules(path_beneath_rules(SETTINGS, read))?
             .add_rules(path_beneath_rules(readable, read))?
             .add_rules(path_beneath_rules(DEVICES, devices))?
             .add_rules(path_beneath_rules([folder], own))?
             .restrict_self()
     }))
+}
+
+/// The program's file and, where it stands elsewhere than the system's, what was installed with it: by the usual
+/// layout of a prefix, or that of `LibreOffice`. A folder of any other name may be somebody's home.
+fn belonging_to(program: &Path) -> Vec<PathBuf> {
+    let mut paths = vec![program.to_owned()];
+    let real = fs_err::canonicalize(program).unwrap_or_else(|_| program.to_owned());
+    if let Some(folder) = real.parent()
+        && let Some(prefix) = folder.parent()
+    {
+        match folder.file_name().and_then(|name| name.to_str()) {
+            Some("bin") => {
+                paths.extend(
+                    ["bin", "lib", "lib64", "libexec", "share"].map(|name| prefix.join(name)),
+                );
+            }
+            Some("program") => paths.push(prefix.to_owned()),
+            _ => {}
+        }
+    }
+    paths.push(real);
+    paths
 }
 
 /// All that the kernel can refuse.
@@ -93,5 +115,32 @@ fn enforced(result: Result<RestrictionStatus, RulesetError>) -> Result<u32, Stri
         (RulesetStatus::NotEnforced, _) => Err("not enabled on this system".into()),
         (_, LandlockStatus::Available { effective_abi, .. }) => Ok(effective_abi as u32),
         (_, _) => Err("enforced by a kernel that does not say how".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_brings_its_prefix_and_no_home() {
+        let of = |program: &str| -> Vec<String> {
+            belonging_to(Path::new(program))
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect()
+        };
+        assert_eq!(
+            of("/nonexistent/office/program/soffice"),
+            [
+                "/nonexistent/office/program/soffice",
+                "/nonexistent/office",
+                "/nonexistent/office/program/soffice"
+            ]
+        );
+        let with_prefix = of("/nonexistent/bin/tesseract");
+        assert!(with_prefix.contains(&"/nonexistent/share".to_owned()));
+        assert!(!with_prefix.contains(&"/nonexistent".to_owned()));
+        assert_eq!(of("/nonexistent/anna/tesseract").len(), 2);
     }
 }
