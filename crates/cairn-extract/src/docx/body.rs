@@ -6,6 +6,7 @@
 use quick_xml::events::{BytesStart, Event};
 
 use crate::builder::count_text;
+use crate::ooxml::Math;
 use crate::table::SpanCell;
 use crate::xml::{attr, is_on, reader, reference};
 
@@ -17,6 +18,12 @@ pub(super) enum Item {
     Table(Vec<Vec<SpanCell>>),
     /// Alternative text of a picture.
     Image(String),
+    /// Relationship of a chart.
+    Chart(String),
+    /// Relationship of a diagram's data.
+    Diagram(String),
+    /// Relationship of an embedded document.
+    Object(String),
 }
 
 /// Kinds of text that stand outside the body.
@@ -51,6 +58,8 @@ pub(super) struct Part {
     pub(super) n_images: u32,
     /// Characters of hidden text.
     pub(super) n_hidden: u64,
+    /// Characters of deletions and of prompts in empty fields.
+    pub(super) n_left_out: u64,
     /// Why reading ended early.
     pub(super) error: Option<String>,
 }
@@ -64,10 +73,10 @@ pub(super) fn read(xml: &str) -> Part {
             Ok(Event::Start(element)) => state.start(&element),
             Ok(Event::Empty(element)) => {
                 state.start(&element);
-                state.end(element.name().as_ref(), element.local_name().as_ref());
+                state.end(element.local_name().as_ref());
             }
             Ok(Event::End(element)) => {
-                state.end(element.name().as_ref(), element.local_name().as_ref());
+                state.end(element.local_name().as_ref());
             }
             Ok(Event::Text(text)) => state.text(&text.xml10_content()),
             Ok(Event::CData(text)) => state.text(&text.xml10_content()),
@@ -85,8 +94,14 @@ pub(super) fn read(xml: &str) -> Part {
             }
         }
     }
+    if let Some(formula) = state.formula.take() {
+        state.push(&formula.finish());
+    }
     while !state.frames.is_empty() {
         state.close_top();
+    }
+    for item in std::mem::take(&mut state.deferred) {
+        state.give(item);
     }
     state.part
 }
@@ -142,6 +157,13 @@ struct State {
     frames: Vec<Frame>,
     /// Depth of elements below one that is passed over, that one included.
     n_skipped: usize,
+    /// Whether what is passed over is text that was left out, rather than said a second time.
+    is_left_out: bool,
+    /// The open content control shows a prompt.
+    is_prompt: bool,
+    formula: Option<Math>,
+    /// What tables and notes hold besides text, until they end.
+    deferred: Vec<Item>,
     in_run: bool,
     in_run_properties: bool,
     is_hidden: bool,
@@ -157,8 +179,18 @@ impl State {
     fn start(&mut self, element: &BytesStart<'_>) {
         let local = element.local_name();
         let local = local.as_ref();
-        if self.n_skipped > 0 || is_passed_over(local) {
+        if self.n_skipped > 0 {
             self.n_skipped += 1;
+            return;
+        }
+        let is_prompt = local == "sdtContent" && std::mem::take(&mut self.is_prompt);
+        if is_prompt || is_passed_over(local) {
+            self.n_skipped = 1;
+            self.is_left_out = is_prompt || matches!(local, "del" | "moveFrom");
+            return;
+        }
+        if let Some(formula) = &mut self.formula {
+            formula.start(element);
             return;
         }
         match local {
@@ -173,7 +205,10 @@ impl State {
             "br" | "cr" if self.in_run => self.push("\n"),
             "noBreakHyphen" => self.push("-"),
             "sym" => self.push(" "),
-            "drawing" | "pict" => self.part.n_images += 1,
+            "oMath" => self.formula = Some(Math::default()),
+            "sdt" => self.is_prompt = false,
+            "showingPlcHdr" => self.is_prompt = is_on(element),
+            "blip" | "imagedata" => self.part.n_images += 1,
             "docPr" => {
                 let alt = attr(element, "descr").filter(|alt| !alt.trim().is_empty());
                 if let (Some(alt), Some(Frame::Paragraph(paragraph))) =
@@ -182,18 +217,28 @@ impl State {
                     paragraph.after.push(Item::Image(alt));
                 }
             }
+            "chart" => self.refer(element, "id", Item::Chart),
+            "relIds" => self.refer(element, "dm", Item::Diagram),
+            "OLEObject" | "altChunk" => self.refer(element, "id", Item::Object),
             _ => match self.frames.last_mut() {
                 Some(Frame::Paragraph(paragraph)) => property(paragraph, local, element),
                 Some(Frame::Table(table)) => table.start(local, element),
                 _ => {}
             },
         }
-        // Formulas: enough to tell the parts of a fraction and what is raised.
-        match element.name().as_ref() {
-            "m:sup" => self.push("^"),
-            "m:sub" => self.push("_"),
-            "m:oMath" => self.push(" "),
-            _ => {}
+    }
+
+    /// Takes note of another part that stands here.
+    fn refer(&mut self, element: &BytesStart<'_>, name: &str, item: fn(String) -> Item) {
+        let Some(id) = attr(element, name) else {
+            return;
+        };
+        let is_plain = |frame: &Frame| !matches!(frame, Frame::Paragraph(_));
+        if self.frames.iter().any(is_plain) {
+            // Cells and notes become plain text: it follows them.
+            self.deferred.push(item(id));
+        } else {
+            self.give(item(id));
         }
     }
 
@@ -213,8 +258,7 @@ impl State {
             .then(|| attr(element, "author"))
             .flatten();
         let text = match author.filter(|author| !author.trim().is_empty()) {
-            Some(author) => format!("Comment by {author}: "),
-            None if kind == NoteKind::Comment => "Comment: ".to_owned(),
+            Some(author) => format!("{author}: "),
             None => String::new(),
         };
         self.open(Frame::Note {
@@ -226,9 +270,18 @@ impl State {
         });
     }
 
-    fn end(&mut self, name: &str, local: &str) {
+    fn end(&mut self, local: &str) {
         if self.n_skipped > 0 {
             self.n_skipped -= 1;
+            return;
+        }
+        if let Some(mut formula) = self.formula.take() {
+            if local == "oMath" {
+                self.push(&formula.finish());
+            } else {
+                formula.end(local);
+                self.formula = Some(formula);
+            }
             return;
         }
         match local {
@@ -247,15 +300,16 @@ impl State {
             }
             _ => {}
         }
-        match name {
-            "m:num" => self.push("/"),
-            "m:oMath" => self.push(" "),
-            _ => {}
-        }
     }
 
     fn text(&mut self, text: &str) {
-        if self.in_text && self.n_skipped == 0 {
+        if self.n_skipped > 0 {
+            if self.is_left_out {
+                self.part.n_left_out += count_text(text);
+            }
+        } else if let Some(formula) = &mut self.formula {
+            formula.text(text);
+        } else if self.in_text {
             if self.is_hidden {
                 self.part.n_hidden += count_text(text);
             } else {
@@ -280,7 +334,18 @@ impl State {
     fn close_top(&mut self) {
         match self.frames.pop() {
             Some(Frame::Paragraph(paragraph)) => self.give(Item::Paragraph(paragraph)),
-            Some(Frame::Table(table)) => self.give(Item::Table(table.finish())),
+            Some(Frame::Table(table)) => {
+                self.give(Item::Table(table.finish()));
+                if !self
+                    .frames
+                    .iter()
+                    .any(|frame| matches!(frame, Frame::Table(_)))
+                {
+                    for item in std::mem::take(&mut self.deferred) {
+                        self.give(item);
+                    }
+                }
+            }
             Some(Frame::Note {
                 kind,
                 id,
@@ -336,6 +401,7 @@ fn add_plain(text: &mut String, item: Item) {
                 rows.iter().map(row).collect::<Vec<_>>().join("\n")
             }
             Item::Image(alt) => alt,
+            Item::Chart(_) | Item::Diagram(_) | Item::Object(_) => continue,
         };
         if line.trim().is_empty() {
             continue;

@@ -12,7 +12,7 @@ use cairn_types::{Element, ElementKind, WarningCode};
 use crate::builder::{Builder, count_text};
 use crate::context::Context;
 use crate::error::ExtractError;
-use crate::ooxml::Package;
+use crate::ooxml::{Package, Relationships, push_alt};
 use crate::table::push_span_table;
 use crate::text::{clean, collapse, collapse_lines};
 use crate::xml::part_text;
@@ -31,7 +31,7 @@ pub(crate) fn read(
         return Err(ExtractError::malformed(format!("it has no part `{main}`")));
     };
     let rels = package.relationships(&main)?;
-    let mut part = |kind: &str| -> Result<Vec<String>, ExtractError> {
+    let mut parts = |kind: &str, builder: &mut Builder| -> Result<Vec<String>, ExtractError> {
         let mut found = Vec::new();
         for target in rels.of_kind(kind) {
             found.extend(package.text(target, None, builder)?);
@@ -39,19 +39,21 @@ pub(crate) fn read(
         Ok(found)
     };
     let one = |found: Vec<String>| found.into_iter().next().unwrap_or_default();
-    let styles = Styles::read(&one(part("styles")?));
-    let numbering = Numbering::read(&one(part("numbering")?), &styles);
+    let styles = Styles::read(&one(parts("styles", builder)?));
+    let numbering = Numbering::read(&one(parts("numbering", builder)?), &styles);
     let body = body::read(&part_text(&document));
     let mut notes = Vec::new();
     for kind in ["footnotes", "endnotes", "comments"] {
-        notes.extend(body::read(&one(part(kind)?)).notes);
+        notes.extend(body::read(&one(parts(kind, builder)?)).notes);
     }
-    let headers = furniture(&part("header")?);
-    let footers = furniture(&part("footer")?);
+    let headers = furniture(&parts("header", builder)?, builder);
+    let footers = furniture(&parts("footer", builder)?, builder);
     builder.title = package.title("docProps/core.xml")?;
 
     let mut state = State {
         builder,
+        package,
+        rels,
         styles,
         numbering,
         notes: &notes,
@@ -61,7 +63,7 @@ pub(crate) fn read(
     }
     state.note_problems(&body);
     for item in &body.items {
-        state.item(item);
+        state.item(item)?;
     }
     for text in footers {
         state.builder.push(Element::new(ElementKind::Note, text));
@@ -70,7 +72,7 @@ pub(crate) fn read(
 }
 
 /// Texts of headers or footers: each once, none that is only a number.
-fn furniture(parts: &[String]) -> Vec<String> {
+fn furniture(parts: &[String], builder: &mut Builder) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     for xml in parts {
         let mut text = String::new();
@@ -83,7 +85,7 @@ fn furniture(parts: &[String]) -> Vec<String> {
                     .map(|cell| cell.text.as_str())
                     .collect::<Vec<_>>()
                     .join(" "),
-                Item::Image(_) => continue,
+                Item::Image(_) | Item::Chart(_) | Item::Diagram(_) | Item::Object(_) => continue,
             };
             text.push_str(&collapse(&line));
             text.push('\n');
@@ -91,21 +93,26 @@ fn furniture(parts: &[String]) -> Vec<String> {
         let text = collapse_lines(&text);
         if text.chars().any(char::is_alphabetic) && !texts.contains(&text) {
             texts.push(text);
+        } else {
+            builder.left_out(count_text(&text));
         }
     }
     texts
 }
 
-struct State<'b> {
+struct State<'a, 'b> {
     builder: &'b mut Builder,
+    package: Package<'a>,
+    rels: Relationships,
     styles: Styles,
     numbering: Numbering,
     notes: &'b [(NoteKind, String, String)],
 }
 
-impl State<'_> {
+impl State<'_, '_> {
     fn note_problems(&mut self, body: &Part) {
         self.builder.report.images += body.n_images;
+        self.builder.left_out(body.n_left_out);
         if body.n_hidden > 0 {
             self.builder.left_out(body.n_hidden);
             let n = body.n_hidden;
@@ -124,18 +131,30 @@ impl State<'_> {
         }
     }
 
-    fn item(&mut self, item: &Item) {
+    fn item(&mut self, item: &Item) -> Result<(), ExtractError> {
         match item {
-            Item::Paragraph(paragraph) => self.paragraph(paragraph),
+            Item::Paragraph(paragraph) => self.paragraph(paragraph)?,
             Item::Table(rows) => push_span_table(self.builder, rows, None),
-            Item::Image(alt) => {
-                self.builder
-                    .push_counted(Element::new(ElementKind::Image, alt.as_str()), 0);
+            Item::Image(alt) => push_alt(alt, None, self.builder),
+            Item::Chart(id) => {
+                self.package
+                    .chart(self.rels.target(id), None, self.builder)?;
+            }
+            Item::Diagram(id) => {
+                self.package
+                    .diagram(self.rels.target(id), None, self.builder)?;
+            }
+            Item::Object(id) => {
+                // Without a part it is a link to a file elsewhere.
+                if let Some(part) = self.rels.target(id) {
+                    self.package.embedded(part, None, self.builder)?;
+                }
             }
         }
+        Ok(())
     }
 
-    fn paragraph(&mut self, paragraph: &Paragraph) {
+    fn paragraph(&mut self, paragraph: &Paragraph) -> Result<(), ExtractError> {
         let text = collapse_lines(&clean(&paragraph.text).0);
         if !text.is_empty() {
             let n_chars = count_text(&text);
@@ -177,11 +196,12 @@ impl State<'_> {
             self.builder.push_counted(element, n_chars);
         }
         for item in &paragraph.after {
-            self.item(item);
+            self.item(item)?;
         }
         for (kind, id) in &paragraph.notes {
             self.note(*kind, id);
         }
+        Ok(())
     }
 
     fn note(&mut self, kind: NoteKind, id: &str) {
@@ -202,162 +222,4 @@ impl State<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::archive::tests::zip_of;
-
-    const STYLES: &str = r#"<w:styles xmlns:w="w"><w:style w:styleId="H1"><w:name w:val="heading 1"/></w:style><w:style w:styleId="Mine"><w:name w:val="mine"/><w:basedOn w:val="H1"/></w:style><w:style w:styleId="T"><w:name w:val="Title"/></w:style></w:styles>"#;
-    const NUMBERING: &str = r#"<w:numbering xmlns:w="w"><w:abstractNum w:abstractNumId="0"><w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="decimal"/><w:lvlText w:val="%1."/></w:lvl><w:lvl w:ilvl="1"><w:start w:val="1"/><w:numFmt w:val="lowerLetter"/><w:lvlText w:val="%1.%2)"/></w:lvl></w:abstractNum><w:abstractNum w:abstractNumId="1"><w:lvl w:ilvl="0"><w:numFmt w:val="bullet"/><w:lvlText w:val="&#xF0B7;"/></w:lvl></w:abstractNum><w:num w:numId="5"><w:abstractNumId w:val="0"/></w:num><w:num w:numId="6"><w:abstractNumId w:val="1"/></w:num></w:numbering>"#;
-    const NOTES: &str = r#"<w:footnotes xmlns:w="w"><w:footnote w:id="0" w:type="separator"><w:p/></w:footnote><w:footnote w:id="2"><w:p><w:r><w:footnoteRef/><w:t>the note</w:t></w:r></w:p></w:footnote></w:footnotes>"#;
-    const HEADER: &str = r#"<w:hdr xmlns:w="w"><w:p><w:r><w:t>Company</w:t></w:r></w:p></w:hdr>"#;
-
-    type Shape<'t> = (ElementKind, u8, &'t str);
-
-    fn document(body: &str) -> Vec<u8> {
-        let xml = format!(
-            r#"<?xml version="1.0"?><w:document xmlns:w="w"><w:body>{body}</w:body></w:document>"#
-        );
-        let rel = |id: u32, kind: &str| {
-            let target = if kind == "header" { "header1" } else { kind };
-            format!(
-                r#"<Relationship Id="r{id}" Type="http://x/relationships/{kind}" Target="{target}.xml"/>"#
-            )
-        };
-        let rels = format!(
-            "<Relationships>{}{}{}{}</Relationships>",
-            rel(1, "styles"),
-            rel(2, "numbering"),
-            rel(3, "footnotes"),
-            rel(4, "header")
-        );
-        zip_of(&[
-            ("word/document.xml", xml.as_bytes()),
-            ("word/_rels/document.xml.rels", rels.as_bytes()),
-            ("word/styles.xml", STYLES.as_bytes()),
-            ("word/numbering.xml", NUMBERING.as_bytes()),
-            ("word/footnotes.xml", NOTES.as_bytes()),
-            ("word/header1.xml", HEADER.as_bytes()),
-            (
-                "docProps/core.xml",
-                b"<c xmlns:dc='dc'><dc:title>R&amp;D</dc:title></c>",
-            ),
-        ])
-    }
-
-    fn shape(body: &str) -> Vec<(ElementKind, u8, String)> {
-        let mut builder = Builder::new(1000);
-        read(&document(body), &Context::for_test(), &mut builder).unwrap();
-        assert!(builder.report.chars_kept <= builder.report.chars_seen);
-        builder.elements()[1..]
-            .iter()
-            .map(|e| (e.kind, e.level, e.text.clone()))
-            .collect()
-    }
-
-    fn p(properties: &str, text: &str) -> String {
-        format!("<w:p><w:pPr>{properties}</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>")
-    }
-
-    #[test]
-    fn paragraphs_have_roles() {
-        use ElementKind::{Heading, ListItem, Note, Paragraph, Table};
-        let num = |id: u8, level: u8| {
-            format!(r#"<w:numPr><w:ilvl w:val="{level}"/><w:numId w:val="{id}"/></w:numPr>"#)
-        };
-        let list = [
-            p(&num(5, 0), "a"),
-            p(&num(5, 1), "b"),
-            p(&num(5, 1), "c"),
-            p(&num(5, 0), "d"),
-            p(&num(6, 0), "e"),
-        ]
-        .concat();
-        let cell = |properties: &str, text: &str| {
-            format!("<w:tc><w:tcPr>{properties}</w:tcPr>{}</w:tc>", p("", text))
-        };
-        let table = format!(
-            "<w:tbl><w:tr>{}{}</w:tr><w:tr>{}{}</w:tr><w:tr>{}{}</w:tr></w:tbl>",
-            cell("", "Site"),
-            cell("", "Name"),
-            cell(r#"<w:vMerge w:val="restart"/>"#, "x"),
-            cell("", "one"),
-            cell("<w:vMerge/>", ""),
-            cell("", "two"),
-        );
-        let cases: [(String, Vec<Shape<'_>>); 7] = [
-            (p(r#"<w:pStyle w:val="Mine"/>"#, "Head"), vec![(Heading, 1, "Head")]),
-            (list, vec![(ListItem, 1, "1. a"), (ListItem, 2, "1.a) b"), (ListItem, 2, "1.b) c"), (ListItem, 1, "2. d"), (ListItem, 1, "- e")]),
-            (table, vec![(Table, 0, "Site | Name\nx | one\nx | two")]),
-            (
-                r#"<w:p><w:r><w:t>kept</w:t></w:r><w:del><w:r><w:delText>gone</w:delText><w:t>gone</w:t></w:r></w:del><w:ins><w:r><w:t xml:space="preserve"> new</w:t></w:r></w:ins><w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r></w:p>"#.into(),
-                vec![(Paragraph, 0, "kept new")],
-            ),
-            (
-                r#"<w:p><w:r><w:t>see</w:t><w:footnoteReference w:id="2"/></w:r></w:p>"#.into(),
-                vec![(Paragraph, 0, "see[2]"), (Note, 0, "[2] the note")],
-            ),
-            (
-                r#"<w:p><w:r><w:t>outer</w:t><mc:AlternateContent><mc:Choice><w:txbxContent><w:p><w:r><w:t>box</w:t></w:r></w:p></w:txbxContent></mc:Choice><mc:Fallback><w:txbxContent><w:p><w:r><w:t>box</w:t></w:r></w:p></w:txbxContent></mc:Fallback></mc:AlternateContent></w:r></w:p>"#.into(),
-                vec![(Paragraph, 0, "outer"), (Paragraph, 0, "box")],
-            ),
-            (
-                r#"<w:p><w:hyperlink><w:r><w:t>li&lt;nk</w:t></w:r></w:hyperlink><w:r><w:tab/><w:t>a</w:t><w:br/><w:t>b</w:t></w:r><w:r><w:instrText>PAGE</w:instrText></w:r></w:p>"#.into(),
-                vec![(Paragraph, 0, "li<nk a\nb")],
-            ),
-        ];
-        for (input, expect) in cases {
-            let expect: Vec<_> = expect
-                .into_iter()
-                .map(|(k, l, t)| (k, l, t.to_owned()))
-                .collect();
-            assert_eq!(shape(&input), expect, "{input}");
-        }
-    }
-
-    #[test]
-    fn headers_and_title_are_read() {
-        let mut builder = Builder::new(10);
-        read(&document(&p("", "x")), &Context::for_test(), &mut builder).unwrap();
-        assert_eq!(builder.elements()[0].text, "Company");
-        assert_eq!(builder.elements()[0].kind, ElementKind::Note);
-        assert_eq!(builder.title.as_deref(), Some("R&D"));
-    }
-
-    #[test]
-    fn entities_are_not_expanded() {
-        let xml = br#"<!DOCTYPE d [<!ENTITY a "boom"><!ENTITY x SYSTEM "file:///etc/hostname">]><w:document xmlns:w="w"><w:p><w:r><w:t>a&a;&x;b</w:t></w:r></w:p></w:document>"#;
-        let mut builder = Builder::new(10);
-        read(
-            &zip_of(&[("word/document.xml", xml)]),
-            &Context::for_test(),
-            &mut builder,
-        )
-        .unwrap();
-        assert_eq!(builder.elements()[0].text, "ab");
-    }
-
-    #[test]
-    fn depth_costs_no_stack() {
-        for deep in [
-            "<w:tbl><w:tr><w:tc><w:p><w:r><w:t>",
-            "<w:p>",
-            "<w:p><w:tbl>",
-        ] {
-            let deep = format!("{}<w:r><w:t>x", deep.repeat(50_000));
-            let _ = shape(&deep);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn never_panics(parts in proptest::collection::vec(0usize..24, 0..60)) {
-            const PARTS: [&str; 24] = ["<w:p>", "</w:p>", "<w:tbl>", "</w:tbl>", "<w:tr>", "</w:tr>", "<w:tc>", "</w:tc>",
-                "<w:t>", "</w:t>", "<w:r>", "</w:r>", "x", "<w:vMerge/>", "<w:gridSpan w:val='99999999'/>", "<w:del>", "</w:del>",
-                "<w:numPr><w:numId w:val='5'/></w:numPr>", "<w:txbxContent>", "</w:txbxContent>", "&", "<", "<w:footnoteReference w:id='2'/>", "<w:gridBefore w:val='7'/>"];
-            let body: String = parts.into_iter().map(|idx| PARTS[idx]).collect();
-            let _ = read(&document(&body), &Context::for_test(), &mut Builder::new(1000));
-        }
-    }
-}
+mod tests;

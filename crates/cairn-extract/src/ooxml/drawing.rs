@@ -4,6 +4,7 @@
 
 use quick_xml::events::BytesStart;
 
+use super::Math;
 use crate::builder::count_text;
 use crate::numerals::{Numerals, number};
 use crate::xml::attr;
@@ -49,12 +50,17 @@ pub(crate) struct TextBody {
     style_level: Option<usize>,
     in_text: bool,
     is_field: bool,
+    formula: Option<Math>,
 }
 
 impl TextBody {
     pub(crate) fn start(&mut self, element: &BytesStart<'_>) {
         let local = element.local_name();
         let local = local.as_ref();
+        if let Some(formula) = &mut self.formula {
+            formula.start(element);
+            return;
+        }
         if let Some(level) = style_level(local) {
             self.style_level = Some(level);
         }
@@ -70,8 +76,8 @@ impl TextBody {
                 }
             }
             "t" => self.in_text = true,
+            "oMath" => self.formula = Some(Math::default()),
             "br" => self.push("\n"),
-            "tab" if self.in_text => self.push("\t"),
             "fld" => {
                 let kind = attr(element, "type").unwrap_or_default();
                 self.is_field = kind == "slidenum" || kind.starts_with("datetime");
@@ -89,6 +95,15 @@ impl TextBody {
     }
 
     pub(crate) fn end(&mut self, local: &str) {
+        if let Some(mut formula) = self.formula.take() {
+            if local == "oMath" {
+                self.push(&formula.finish());
+            } else {
+                formula.end(local);
+                self.formula = Some(formula);
+            }
+            return;
+        }
         match local {
             "p" => self.close(),
             "t" => self.in_text = false,
@@ -99,6 +114,10 @@ impl TextBody {
     }
 
     pub(crate) fn text(&mut self, text: &str) {
+        if let Some(formula) = &mut self.formula {
+            formula.text(text);
+            return;
+        }
         if !self.in_text {
             return;
         }
@@ -117,6 +136,9 @@ impl TextBody {
     }
 
     fn close(&mut self) {
+        if let Some(formula) = self.formula.take() {
+            self.push(&formula.finish());
+        }
         self.paragraphs.extend(self.open.take());
         (self.in_text, self.is_field) = (false, false);
     }

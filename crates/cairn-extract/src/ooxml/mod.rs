@@ -6,6 +6,7 @@
 mod chart;
 mod diagram;
 mod drawing;
+mod math;
 
 use std::collections::HashMap;
 
@@ -20,9 +21,11 @@ use crate::extract::read_part;
 use crate::text::{clean, collapse};
 use crate::xml::{attr, part_text, reader, reference};
 
-pub(crate) use chart::push_chart;
-pub(crate) use diagram::push_diagram;
 pub(crate) use drawing::{ListStyle, TextBody};
+pub(crate) use math::Math;
+
+use chart::push_chart;
+use diagram::push_diagram;
 
 /// An opened package.
 pub(crate) struct Package<'a> {
@@ -176,6 +179,58 @@ impl<'a> Package<'a> {
             builder.warn(warning.code, Some(page), warning.reason);
         }
         Ok(is_read)
+    }
+
+    /// Reads the chart in `part`; without a part, or values in it, there is a warning.
+    pub(crate) fn chart(
+        &mut self,
+        part: Option<&str>,
+        page: Option<u32>,
+        builder: &mut Builder,
+    ) -> Result<(), ExtractError> {
+        let Some(part) = part else {
+            builder.warn(
+                WarningCode::Unreadable,
+                page,
+                "the part of a chart is missing",
+            );
+            return Ok(());
+        };
+        let Some(xml) = self.text(part, page, builder)? else {
+            return Ok(());
+        };
+        if push_chart(&xml, page, builder) {
+            return Ok(());
+        }
+        // Nothing is cached: the values are in the workbook, if anywhere.
+        let rels = self.relationships(part)?;
+        match rels.of_kind("package").next() {
+            Some(workbook) => self.embedded(workbook, page, builder)?,
+            None => builder.warn(WarningCode::MissingValue, page, "a chart holds no values"),
+        }
+        Ok(())
+    }
+
+    /// Reads the diagram whose data is in `part`.
+    pub(crate) fn diagram(
+        &mut self,
+        part: Option<&str>,
+        page: Option<u32>,
+        builder: &mut Builder,
+    ) -> Result<(), ExtractError> {
+        match part {
+            Some(part) => {
+                if let Some(xml) = self.text(part, page, builder)? {
+                    push_diagram(&xml, page, builder);
+                }
+            }
+            None => builder.warn(
+                WarningCode::Unreadable,
+                page,
+                "the part of a diagram is missing",
+            ),
+        }
+        Ok(())
     }
 
     /// Reads a document that is embedded as the part `target`; its elements come out on `page`.

@@ -17,7 +17,7 @@ use quick_xml::events::Event;
 use crate::builder::{Builder, count_text};
 use crate::context::Context;
 use crate::error::ExtractError;
-use crate::ooxml::{ListStyle, Package, Relationships, push_alt, push_chart, push_diagram};
+use crate::ooxml::{ListStyle, Package, Relationships, push_alt};
 use crate::slides::{Frame, Placed, reading_order, stand_in_title};
 use crate::table::push_span_table;
 use crate::text::{clean, collapse, collapse_lines};
@@ -302,15 +302,14 @@ impl Deck<'_, '_> {
                 }
             }
             Content::Table(rows) => push_span_table(self.builder, rows, Some(page)),
-            Content::Chart(id) => self.chart(rels.target(id), page)?,
-            Content::Diagram(id) => match rels.target(id) {
-                Some(part) => {
-                    if let Some(xml) = self.package.text(part, Some(page), self.builder)? {
-                        push_diagram(&xml, Some(page), self.builder);
-                    }
-                }
-                None => self.missing("diagram", page),
-            },
+            Content::Chart(id) => {
+                self.package
+                    .chart(rels.target(id), Some(page), self.builder)?;
+            }
+            Content::Diagram(id) => {
+                self.package
+                    .diagram(rels.target(id), Some(page), self.builder)?;
+            }
             Content::Object(id) => {
                 // Without a part it is a link to a file elsewhere, of which only the picture is here.
                 if let Some(part) = rels.target(id) {
@@ -320,36 +319,6 @@ impl Deck<'_, '_> {
         }
         push_alt(&shape.alt, Some(page), self.builder);
         Ok(())
-    }
-
-    fn chart(&mut self, part: Option<&str>, page: u32) -> Result<(), ExtractError> {
-        let Some(part) = part else {
-            self.missing("chart", page);
-            return Ok(());
-        };
-        let Some(xml) = self.package.text(part, Some(page), self.builder)? else {
-            return Ok(());
-        };
-        if push_chart(&xml, Some(page), self.builder) {
-            return Ok(());
-        }
-        // Nothing is cached: the values are in the workbook, if anywhere.
-        let rels = self.package.relationships(part)?;
-        match rels.of_kind("package").next() {
-            Some(workbook) => self.package.embedded(workbook, Some(page), self.builder)?,
-            None => {
-                let reason = "a chart holds no values";
-                self.builder
-                    .warn(WarningCode::MissingValue, Some(page), reason);
-            }
-        }
-        Ok(())
-    }
-
-    fn missing(&mut self, what: &str, page: u32) {
-        let reason = format!("the part of a {what} is missing");
-        self.builder
-            .warn(WarningCode::Unreadable, Some(page), reason);
     }
 
     fn notes(&mut self, notes: &Slide, page: u32) {
