@@ -211,7 +211,8 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 /// Names of a ZIP's members by the signatures of their headers: works on a head without directory.
 fn in_zip(bytes: &[u8]) -> MediaType {
     let mut encrypted = false;
-    let mut found = None;
+    let (mut found, mut likely) = (None, None);
+    let mut is_package = false;
     let mut at = 0;
     let mut n_seen = 0;
     while n_seen < 4096
@@ -243,14 +244,23 @@ fn in_zip(bytes: &[u8]) -> MediaType {
             b"xl/workbook.bin" => MediaType::Xlsb,
             b"ppt/presentation.xml" => MediaType::Pptx,
             b"META-INF/container.xml" => MediaType::Epub,
-            _ => continue,
+            // The main part may have any name; the package says which, and its folder what it is.
+            _ => {
+                is_package |= name == b"[Content_Types].xml";
+                if name.starts_with(b"word/") {
+                    likely = likely.or(Some(MediaType::Docx));
+                } else if name.starts_with(b"ppt/") {
+                    likely = likely.or(Some(MediaType::Pptx));
+                }
+                continue;
+            }
         };
         found = found.or(Some(kind));
         if found == Some(kind) && !encrypted {
             break;
         }
     }
-    match found {
+    match found.or(likely.filter(|_| is_package)) {
         Some(_) if encrypted => MediaType::EncryptedOffice,
         Some(kind) => kind,
         None => MediaType::Zip,
@@ -283,6 +293,18 @@ fn by_mimetype_member(content: &[u8]) -> MediaType {
         .into_iter()
         .find(|known| content.starts_with(known.as_str().as_bytes()))
         .unwrap_or(MediaType::Zip)
+}
+
+/// An `OpenDocument` file that is a single XML text names its media type at the root.
+fn flat_odf(start: &str) -> Option<MediaType> {
+    if !start.starts_with('<') || !start.contains("<office:document") {
+        return None;
+    }
+    let (_, named) = start.split_once("office:mimetype=")?;
+    let named = named.trim_start_matches(['"', '\'']);
+    [MediaType::Odt, MediaType::Odp]
+        .into_iter()
+        .find(|kind| named.starts_with(kind.as_str()))
 }
 
 /// Kind of an OLE container by the names in its directory (UTF-16LE).
@@ -341,6 +363,9 @@ fn by_text(extension: &str, look: &str, is_whole: bool) -> MediaType {
         extension,
         "xml" | "nxml" | "jats" | "docbook" | "dbk" | "tei" | "svg" | "xbrl" | "dita"
     );
+    if let Some(kind) = flat_odf(start) {
+        return kind;
+    }
     if lower.starts_with("<?xml") || is_xml_name && lower.starts_with('<') {
         return if lower.contains("<html") {
             MediaType::Html
@@ -568,6 +593,9 @@ mod tests {
         }
     }
 
+    /// Names and contents of an archive's members.
+    type Members<'t> = &'t [(&'t str, &'t [u8])];
+
     #[test]
     fn a_zip_is_what_its_members_say() {
         let mut zip = b"PK\x03\x04".to_vec();
@@ -578,6 +606,37 @@ mod tests {
         assert_eq!(detect("a.zip", &zip), MediaType::Docx);
         zip[6] = 1;
         assert_eq!(detect("a.zip", &zip), MediaType::EncryptedOffice);
+        let other: [(Members<'_>, MediaType); 3] = [
+            (
+                &[("[Content_Types].xml", b"x"), ("word/other.xml", b"x")],
+                MediaType::Docx,
+            ),
+            (
+                &[("[Content_Types].xml", b"x"), ("ppt/other.xml", b"x")],
+                MediaType::Pptx,
+            ),
+            (&[("word/other.xml", b"x")], MediaType::Zip),
+        ];
+        for (members, expect) in other {
+            let zip = crate::archive::tests::zip_of(members);
+            assert_eq!(detect("a.zip", &zip), expect, "{members:?}");
+        }
+    }
+
+    #[test]
+    fn flat_documents_name_their_kind() {
+        let flat = |kind: &str| {
+            format!(
+                "<?xml version=\"1.0\"?><office:document xmlns:office=\"o\" office:mimetype=\"application/vnd.oasis.opendocument.{kind}\">"
+            )
+        };
+        for (kind, expect) in [
+            ("text", MediaType::Odt),
+            ("presentation", MediaType::Odp),
+            ("graphics", MediaType::Xml),
+        ] {
+            assert_eq!(detect("a.xml", flat(kind).as_bytes()), expect);
+        }
     }
 
     proptest! {

@@ -279,6 +279,10 @@ impl Numbering {
         for counter in &mut counters[level + 1..] {
             *counter = None;
         }
+        // A level that was skipped on the way down counts as begun: after 2.1.1 without a 2.1 comes 2.2.
+        for (counter, outer) in counters.iter_mut().zip(&definition.levels).take(level) {
+            counter.get_or_insert(outer.as_ref().map_or(1, |outer| outer.start));
+        }
         let found = found?;
         match found.format.as_str() {
             "bullet" => return Some("-".to_owned()),
@@ -324,6 +328,24 @@ fn numerals(format: &str) -> Numerals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_skipped_level_counts_as_begun() {
+        let level = |n: u8, text: &str| {
+            format!(
+                "<lvl ilvl='{n}'><start val='1'/><numFmt val='decimal'/><lvlText val='{text}'/></lvl>"
+            )
+        };
+        let xml = format!(
+            "<n><abstractNum abstractNumId='0'>{}{}{}</abstractNum><num numId='1'><abstractNumId val='0'/></num></n>",
+            level(0, "%1"),
+            level(1, "%1.%2"),
+            level(2, "%1.%2.%3")
+        );
+        let mut numbering = Numbering::read(&xml, &Styles::default());
+        let labels = [0, 2, 1].map(|level| numbering.next(1, level).unwrap_or_default());
+        assert_eq!(labels, ["1", "1.1.1", "1.2"]);
+    }
 
     #[test]
     fn a_list_can_start_anew() {

@@ -265,7 +265,18 @@ pub(crate) fn push_alt(alt: &str, page: Option<u32>, builder: &mut Builder) {
     const ENDINGS: [&str; 9] = [
         ".png", ".jpg", ".jpeg", ".gif", ".emf", ".wmf", ".svg", ".tif", ".bmp",
     ];
-    let alt = collapse(&clean(alt).0);
+    /// What Word adds to texts that it made itself.
+    const ADDED: [&str; 2] = [
+        "Description automatically generated",
+        "AI-generated content may be incorrect.",
+    ];
+    let mut alt = collapse(&clean(alt).0);
+    for added in ADDED {
+        if let Some(own) = alt.strip_suffix(added) {
+            builder.left_out(count_text(added));
+            alt = own.trim_end().to_owned();
+        }
+    }
     let lower = alt.to_lowercase();
     if ENDINGS.iter().any(|ending| lower.ends_with(ending)) {
         builder.left_out(count_text(&alt));
@@ -348,6 +359,24 @@ fn parse_title(text: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::archive::tests::zip_of;
+
+    #[test]
+    fn only_what_says_something_is_alternative_text() {
+        let mut builder = Builder::new(10);
+        for alt in [
+            "A duck\n\nDescription automatically generated",
+            "IMG 7.PNG",
+            " ",
+        ] {
+            push_alt(alt, None, &mut builder);
+        }
+        assert_eq!(builder.elements().len(), 1);
+        assert_eq!(builder.elements()[0].text, "A duck");
+        assert_eq!(
+            builder.report.chars_seen - builder.report.chars_kept,
+            33 + 8
+        );
+    }
 
     #[test]
     fn targets_are_found_wherever_they_are_named() {
