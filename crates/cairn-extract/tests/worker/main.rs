@@ -9,10 +9,12 @@
 
 #[cfg(target_os = "linux")]
 mod attacks;
+mod bombs;
 #[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(target_os = "linux")]
 mod isolation;
+mod make;
 #[cfg(target_os = "linux")]
 mod programs;
 
@@ -75,6 +77,7 @@ fn main() {
             programs_that_are_no_workers_are_unavailable,
         ),
     ];
+    tests.extend(bombs::TESTS);
     #[cfg(target_os = "linux")]
     tests.extend(isolation::TESTS.into_iter().chain(programs::TESTS));
     #[cfg(target_os = "linux")]
