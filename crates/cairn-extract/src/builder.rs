@@ -3,7 +3,9 @@
 //! Characters are counted without white space and control characters, so that markup, wrapping and
 //! trimming do not look like losses.
 
-use cairn_types::{Element, ElementKind, Extracted, ParseReport, ParseWarning, WarningCode};
+use cairn_types::{
+    BoundingBox, Element, ElementKind, Extracted, ParseReport, ParseWarning, WarningCode,
+};
 
 use crate::error::ExtractError;
 
@@ -16,6 +18,8 @@ pub(crate) struct Builder {
     pub(crate) title: Option<String>,
     pub(crate) report: ParseReport,
     elements: Vec<Element>,
+    /// What repeats on pages; goes after the body.
+    furniture: Vec<Element>,
     max_elements: usize,
     n_over: usize,
     n_warnings_over: usize,
@@ -78,6 +82,18 @@ impl Builder {
         self.report.chars_seen += n_chars;
     }
 
+    /// Adds a repeated header, footer or page number, and counts its characters as left out.
+    pub(crate) fn furniture(&mut self, text: &str, page: Option<u32>, bbox: Option<BoundingBox>) {
+        self.left_out(count_text(text));
+        let text = text.trim();
+        if text.is_empty() || self.furniture.len() >= self.max_elements {
+            return;
+        }
+        let mut element = Element::new(ElementKind::Furniture, text);
+        (element.page, element.bbox) = (page, bbox);
+        self.furniture.push(element);
+    }
+
     /// Counts text that could not be read.
     pub(crate) fn failed(&mut self, n_chars: u64) {
         self.report.chars_seen += n_chars;
@@ -98,14 +114,22 @@ impl Builder {
         });
     }
 
+    fn take_over(&mut self, element: Element) {
+        let list = match element.kind {
+            ElementKind::Furniture => &mut self.furniture,
+            _ => &mut self.elements,
+        };
+        if list.len() >= self.max_elements {
+            self.n_over += 1;
+        } else {
+            list.push(element);
+        }
+    }
+
     /// Takes over what was read elsewhere as this document's own.
     pub(crate) fn absorb(&mut self, read: Extracted) {
         for element in read.elements {
-            if self.elements.len() >= self.max_elements {
-                self.n_over += 1;
-            } else {
-                self.elements.push(element);
-            }
+            self.take_over(element);
         }
         let parts = self.report.parts + read.report.parts;
         self.report.add_part("", read.report);
@@ -124,11 +148,7 @@ impl Builder {
             if element.kind == ElementKind::Heading {
                 element.level = element.level.saturating_add(level).min(9);
             }
-            if self.elements.len() >= self.max_elements {
-                self.n_over += 1;
-            } else {
-                self.elements.push(element);
-            }
+            self.take_over(element);
         }
         self.report.add_part(name, part.report);
     }
@@ -177,6 +197,7 @@ impl Builder {
             });
         }
         self.report.elements = u32::try_from(self.elements.len()).unwrap_or(u32::MAX);
+        self.elements.append(&mut self.furniture);
         let title = self
             .title
             .map(|title| crate::text::collapse(&title))

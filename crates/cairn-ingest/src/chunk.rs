@@ -79,6 +79,10 @@ pub fn chunk_document(
     let starts = element_starts(elements);
     let mut units = Vec::new();
     for (element_idx, (element, &start)) in elements.iter().zip(&starts).enumerate() {
+        // What repeats on every page stands after the body and would only be noise in a chunk.
+        if element.kind == ElementKind::Furniture {
+            continue;
+        }
         split_element(
             element,
             element_idx,
@@ -300,7 +304,8 @@ fn split_element(
         | ElementKind::Paragraph
         | ElementKind::ListItem
         | ElementKind::Image
-        | ElementKind::Note => trimmed(text, text.split_sentence_bounds()),
+        | ElementKind::Note
+        | ElementKind::Furniture => trimmed(text, text.split_sentence_bounds()),
     };
     for piece in pieces {
         let n_tokens = counter.plain(&text[piece.clone()]);

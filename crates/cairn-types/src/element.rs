@@ -28,6 +28,8 @@ pub enum ElementKind {
     /// What a table as a whole holds: columns, number of rows, totals, smallest and largest values. Made by Cairn from the
     /// cells, so that questions about the whole find something; stands before the table and is a chunk of its own.
     TableSummary,
+    /// A running header, footer or page number that repeats: kept with its page after the body, and left out of chunks.
+    Furniture,
 }
 
 /// A box on a page: points, origin at the top left, before rotation.

@@ -1,20 +1,21 @@
 //! Running headers and footers: lines that stand in the same place on many pages.
 //!
-//! Digits do not count, so that page numbers match. The first of a kind is kept (it may be the only place
-//! that names the document); the others are left out and show as characters seen but not kept.
+//! Digits do not count, so that page numbers match. The first of a kind stays in the body (it may be the only place
+//! that names the document); the others are kept as furniture, out of the way of chunks.
 
 use std::collections::HashMap;
 
 use super::blocks::PageLines;
 use super::line::Line;
+use crate::builder::Builder;
 
 /// Share of the page's height, at the top and at the bottom, in which furniture stands. A guess.
 const MARGIN: f32 = 0.12;
 /// Pages on which a line must stand to be furniture.
 const MIN_PAGES: usize = 4;
 
-/// Takes repeated lines out. Returns the number of characters taken.
-pub(super) fn take_out(pages: &mut [PageLines]) -> u64 {
+/// Takes repeated lines out of the pages and hands them to the builder as furniture.
+pub(super) fn take_out(pages: &mut [PageLines], builder: &mut Builder) {
     let mut found: HashMap<(String, i32), Vec<u32>> = HashMap::new();
     for page in pages.iter() {
         for line in page.regions.iter().flatten() {
@@ -30,9 +31,8 @@ pub(super) fn take_out(pages: &mut [PageLines]) -> u64 {
     let n_needed = MIN_PAGES.max(pages.len().div_ceil(3));
     found.retain(|_, pages| pages.len() >= n_needed);
     if found.is_empty() {
-        return 0;
+        return;
     }
-    let mut n_chars = 0;
     for page in pages.iter_mut() {
         let mut regions = std::mem::take(&mut page.regions);
         for region in &mut regions {
@@ -43,7 +43,8 @@ pub(super) fn take_out(pages: &mut [PageLines]) -> u64 {
                 let is_number = !key.0.chars().any(char::is_alphabetic);
                 match found.get(&key) {
                     Some(pages) if is_number || pages.first() != Some(&page.number) => {
-                        n_chars += line.n_chars;
+                        let bbox = page.bounds.on_page(page.turn, &line.rect);
+                        builder.furniture(&line.text, Some(page.number), Some(bbox));
                         false
                     }
                     _ => true,
@@ -53,7 +54,6 @@ pub(super) fn take_out(pages: &mut [PageLines]) -> u64 {
         regions.retain(|region| !region.is_empty());
         page.regions = regions;
     }
-    n_chars
 }
 
 /// The line without its digits, and its height in steps of 8 points; `None` outside the margins.
@@ -123,10 +123,26 @@ mod tests {
                 ]],
             })
             .collect();
-        assert_eq!(take_out(&mut pages), 3 * 12 + 4);
+        let mut builder = Builder::new(100);
+        take_out(&mut pages, &mut builder);
+        builder.paragraph("body");
+        let read = builder.finish("application/pdf");
+        assert_eq!(read.report.chars_seen - read.report.chars_kept, 3 * 12 + 4);
+        let kept: Vec<(&str, Option<u32>)> = read
+            .elements
+            .iter()
+            .map(|e| (e.text.as_str(), e.page))
+            .collect();
+        assert_eq!(
+            kept[..3],
+            [("body", None), ("1", Some(1)), ("Annual report", Some(2))]
+        );
+        assert_eq!(kept.len(), 8);
         let n_lines: Vec<usize> = pages.iter().map(|page| page.regions[0].len()).collect();
         assert_eq!(n_lines, [2, 1, 1, 1]);
         pages.truncate(2);
-        assert_eq!(take_out(&mut pages), 0);
+        let mut builder = Builder::new(100);
+        take_out(&mut pages, &mut builder);
+        assert_eq!(builder.report.chars_seen, 0);
     }
 }

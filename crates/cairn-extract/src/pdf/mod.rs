@@ -44,8 +44,7 @@ pub(crate) fn read(
     let document = open::open(bytes, cx.options)?;
     builder.title = title(&document);
     let mut pages = pages::read_pages(&document, cx, builder);
-    let n_repeated = furniture::take_out(&mut pages);
-    builder.left_out(n_repeated);
+    furniture::take_out(&mut pages, builder);
     let styles = Styles::of(&pages);
     for page in &pages {
         push_page(builder, page, &styles);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use cairn_extract::{ExtractError, ExtractOptions, extract, find_pdfium};
-use cairn_types::{ElementKind, Extracted, HasKind as _};
+use cairn_types::{Element, ElementKind, Extracted, HasKind as _};
 
 /// The library, or `None` where it is not there and need not be.
 #[expect(
@@ -234,9 +234,16 @@ fn running_headers_are_kept_once() {
         })
         .collect();
     let extracted = extract("a.pdf", &pdf(&pages, "", ""), &options).unwrap();
-    let text = extracted.render().text;
-    assert_eq!(text.matches("Annual report").count(), 1);
-    assert_eq!(text.matches("Text of page").count(), 5);
+    let (body, furniture): (Vec<_>, Vec<_>) = extracted
+        .elements
+        .iter()
+        .partition(|element| element.kind != ElementKind::Furniture);
+    let n = |list: &[&Element], text: &str| list.iter().filter(|e| e.text.contains(text)).count();
+    assert_eq!(n(&body, "Annual report"), 1);
+    assert_eq!(n(&body, "Text of page"), 5);
+    // They stay with their pages, after the body.
+    assert_eq!((n(&furniture, "Annual report"), furniture.len()), (4, 9));
+    assert_eq!(furniture.last().map(|e| e.page), Some(Some(5)));
     assert_eq!(
         extracted.report.chars_seen - extracted.report.chars_kept,
         4 * 12 + 5

@@ -238,7 +238,8 @@ pub struct Chunk {
 /// A piece of a parsed document: heading, paragraph, table and so on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Element {
-    /// `heading`, `paragraph`, `list_item`, `table`, `table_summary` (made from a table's cells), `code`, `image` or `note`.
+    /// `heading`, `paragraph`, `list_item`, `table`, `table_summary` (made from a table's cells), `code`, `image`,
+    /// `note` or `furniture` (a repeated header or footer, in no chunk).
     pub kind: String,
     /// Depth of a heading or list item, from 1; 0 elsewhere.
     pub level: u8,
@@ -274,6 +275,7 @@ impl From<&(cairn_types::Element, CharSpan)> for Element {
                 ElementKind::ListItem => "list_item",
                 ElementKind::Table => "table",
                 ElementKind::TableSummary => "table_summary",
+                ElementKind::Furniture => "furniture",
                 ElementKind::Code => "code",
                 ElementKind::Image => "image",
                 ElementKind::Note => "note",
