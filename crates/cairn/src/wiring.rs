@@ -171,6 +171,7 @@ fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
         deadline: settings.deadline,
         memory_bytes: settings.worker_memory_bytes,
         max_input_bytes: settings.max_file_bytes,
+        isolation: settings.isolation,
         ..WorkerLimits::default()
     };
     Ok(WorkerPool::new(command, limits, options, Arc::new(NoTools)))

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::tools::{Segment, ToolError, ToolRequest, Tools, missing};
-use crate::worker::WorkerCommand;
+use crate::worker::Launcher;
 use run::{Finished, Job};
 
 /// Sends a recording to a transcription service: the bytes of an audio file and the name that tells its format.
@@ -30,9 +30,8 @@ pub type Transcribe = dyn Fn(&str, Vec<u8>) -> Result<Vec<Segment>, ToolError> +
 pub struct ToolSettings {
     /// Whether text in pictures is recognised at all.
     pub recognize: bool,
-    /// Starts programs within walls: this binary with the arguments that make it call [`crate::worker::launch`].
-    /// Without it they run with the rights of this process.
-    pub launcher: Option<WorkerCommand>,
+    /// Starts programs within walls, see [`crate::worker::launch`]. Without it they run with the rights of this process.
+    pub launcher: Option<Launcher>,
     /// Tesseract; looked for in the search path where not named.
     pub tesseract: Option<PathBuf>,
     /// Languages to recognise, as Tesseract calls them (`eng`, `deu`); those that are not installed are passed over.

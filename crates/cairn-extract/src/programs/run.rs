@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use crate::worker::{ProgramLimits, WorkerCommand, launch_args};
+use crate::worker::{Launcher, ProgramLimits, launch_args};
 
 /// Bytes of standard error that are kept.
 const MAX_STDERR: usize = 4 << 10;
@@ -27,7 +27,7 @@ pub(super) struct Job<'a> {
     /// Its working folder, home and folder for temporary files; nothing else is meant to be written.
     pub(super) folder: &'a Path,
     /// Starts it within walls.
-    pub(super) launcher: Option<&'a WorkerCommand>,
+    pub(super) launcher: Option<&'a Launcher>,
     /// File for its standard input; without one it is empty.
     pub(super) stdin: Option<&'a Path>,
     pub(super) deadline: Duration,
@@ -128,9 +128,9 @@ pub(super) fn run(job: &Job<'_>) -> io::Result<Finished> {
 fn command(job: &Job<'_>) -> io::Result<Command> {
     let (program, before) = match job.launcher {
         Some(launcher) => {
-            let limits = limits(job);
-            let args = launch_args(launcher, &limits, job.folder, job.program)?;
-            (launcher.program.as_path(), args)
+            let limits = limits(job, launcher);
+            let args = launch_args(&launcher.command, &limits, job.folder, job.program)?;
+            (launcher.command.program.as_path(), args)
         }
         None => (job.program, Vec::new()),
     };
@@ -157,7 +157,7 @@ fn command(job: &Job<'_>) -> io::Result<Command> {
 }
 
 /// Processor time for all cores until the deadline: this ends a program whose starter has died.
-fn limits(job: &Job<'_>) -> ProgramLimits {
+fn limits(job: &Job<'_>, launcher: &Launcher) -> ProgramLimits {
     let n_cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     ProgramLimits {
         cpu_seconds: job
@@ -165,6 +165,7 @@ fn limits(job: &Job<'_>) -> ProgramLimits {
             .as_secs()
             .saturating_add(1)
             .saturating_mul(n_cores),
+        isolation: launcher.isolation,
         ..ProgramLimits::default()
     }
 }

@@ -12,7 +12,7 @@ use super::{ToolSettings, failed, find, folder_with, run_logged};
 use crate::ocr::believed;
 use crate::picture::{self, Header};
 use crate::tools::{ToolError, ToolRequest, missing};
-use crate::worker::WorkerCommand;
+use crate::worker::Launcher;
 
 /// Table of one picture; a dense page has 60 kB.
 const MAX_TABLE: usize = 64 << 20;
@@ -27,7 +27,7 @@ const WEAK: f64 = 0.6;
 /// The program with the languages that are both configured and installed.
 pub(super) struct Tesseract {
     program: PathBuf,
-    launcher: Option<WorkerCommand>,
+    launcher: Option<Launcher>,
     /// For `-l`: joined by `+`, never empty.
     pub(super) languages: String,
     /// Configured, not installed.

@@ -16,7 +16,7 @@ pub use pool::{WorkerCommand, WorkerPool};
 pub(crate) use protocol::read_frames;
 pub use sandbox::{Isolation, IsolationPolicy};
 #[cfg(unix)]
-pub use sandbox::{ProgramLimits, launch, launch_args};
+pub use sandbox::{Launcher, ProgramLimits, launch, launch_args};
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use cairn_extract::worker::{ProgramLimits, launch, launch_args};
+use cairn_extract::worker::{Launcher, ProgramLimits, launch, launch_args};
 use cairn_extract::{
     LegacyFormat, LocalTools, ToolRequest, ToolSettings, Tools as _, WorkerCommand,
 };
@@ -395,7 +395,10 @@ fn libreoffice_works() {
 /// What workers call for, by the launcher: the programs as they are used in earnest.
 fn tools_run_within_walls() {
     let settings = ToolSettings {
-        launcher: Some(launcher()),
+        launcher: Some(Launcher {
+            command: launcher(),
+            isolation: super::limits().isolation,
+        }),
         ..ToolSettings::default()
     };
     let tools = LocalTools::find(settings.clone());
@@ -407,9 +410,12 @@ fn tools_run_within_walls() {
         assert!(table.starts_with(b"level\t"), "{}", text(&table));
         // It is the launcher that starts it.
         let nowhere = LocalTools::find(ToolSettings {
-            launcher: Some(WorkerCommand {
-                program: "/nonexistent/launcher".into(),
-                args: Vec::new(),
+            launcher: Some(Launcher {
+                command: WorkerCommand {
+                    program: "/nonexistent/launcher".into(),
+                    args: Vec::new(),
+                },
+                isolation: super::limits().isolation,
             }),
             ..settings
         });

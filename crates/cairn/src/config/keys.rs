@@ -116,6 +116,12 @@ pub(crate) const KEYS: &[Key] = &[
         "Address space of one parsing process.",
     ),
     key(
+        "ingest.isolation",
+        Kind::Choice(&["best_effort", "required"]),
+        "best_effort",
+        "Whether documents are parsed on a system without Landlock or seccomp; see `isolation.md`.",
+    ),
+    key(
         "ingest.chunk_tokens",
         Kind::Number(32, 8192),
         "256",

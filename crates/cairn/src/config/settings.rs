@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cairn_extract::IsolationPolicy;
+
 use super::load::Effective;
 
 /// What the rest of the binary reads.
@@ -19,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) max_file_bytes: u64,
     pub(crate) deadline: Duration,
     pub(crate) worker_memory_bytes: u64,
+    pub(crate) isolation: IsolationPolicy,
     pub(crate) chunk_tokens: usize,
     pub(crate) overlap_tokens: usize,
     pub(crate) pdfium: Option<PathBuf>,
@@ -67,6 +70,10 @@ impl Settings {
             max_file_bytes: number("ingest.max_file_bytes"),
             deadline: seconds("ingest.deadline_seconds"),
             worker_memory_bytes: number("ingest.worker_memory_bytes"),
+            isolation: match text("ingest.isolation") {
+                "required" => IsolationPolicy::Required,
+                _ => IsolationPolicy::BestEffort,
+            },
             chunk_tokens: count("ingest.chunk_tokens"),
             overlap_tokens: count("ingest.overlap_tokens"),
             pdfium: some("extract.pdfium").map(PathBuf::from),

@@ -50,6 +50,15 @@ impl Default for ProgramLimits {
     }
 }
 
+/// How programs are walled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launcher {
+    /// This binary, with the arguments that make it call [`launch`].
+    pub command: WorkerCommand,
+    /// What to do where the system cannot wall a program in.
+    pub isolation: IsolationPolicy,
+}
+
 /// The arguments for `launcher` with which it becomes `program`: [`launch`] takes them. `folder` is the one place where
 /// the program may write.
 ///

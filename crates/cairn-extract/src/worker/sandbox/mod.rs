@@ -21,7 +21,7 @@ mod launch;
 mod process;
 
 #[cfg(unix)]
-pub use launch::{ProgramLimits, launch, launch_args};
+pub use launch::{Launcher, ProgramLimits, launch, launch_args};
 
 use std::fmt;
 use std::io;
