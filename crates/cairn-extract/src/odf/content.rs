@@ -160,6 +160,8 @@ struct OpenNote {
 struct List {
     /// Own name, or the outer list's.
     style: Option<String>,
+    /// Its numbers continue those of the list before it.
+    goes_on: bool,
     /// The open item has no paragraph yet, so the next one gets the label.
     is_fresh: bool,
     start: Option<u32>,
@@ -355,13 +357,20 @@ impl State<'_> {
     fn start_list(&mut self, element: &BytesStart<'_>) {
         let outer = self.lists.last().and_then(|list| list.style.clone());
         let style = attr(element, "style-name").or(outer);
+        // A list that only leads to the next level goes on there, too: writers wrap each numbered heading so.
+        let is_wrapped = self
+            .lists
+            .last()
+            .is_some_and(|list| list.goes_on && list.is_fresh);
         let goes_on = attr(element, "continue-numbering").as_deref() == Some("true")
-            || attr(element, "continue-list").is_some();
+            || attr(element, "continue-list").is_some()
+            || is_wrapped;
         if !goes_on && let Some(style) = &style {
             self.counters.restart(style, self.lists.len());
         }
         self.lists.push(List {
             style,
+            goes_on,
             is_fresh: false,
             start: None,
         });

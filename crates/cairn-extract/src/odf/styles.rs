@@ -245,6 +245,10 @@ impl Counters {
         for counter in &mut counters[level + 1..] {
             *counter = None;
         }
+        // A level that was skipped on the way down counts as begun: after 2.1.1 without a 2.1 comes 2.2.
+        for (counter, outer) in counters.iter_mut().zip(style).take(level) {
+            counter.get_or_insert(outer.as_ref().map_or(1, |outer| outer.start));
+        }
         if definition.numerals.is_none() {
             return Some("-".to_owned());
         }

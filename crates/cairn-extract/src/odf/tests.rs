@@ -9,7 +9,7 @@ use crate::archive::tests::zip_of;
 /// Kind, level and text of an element.
 type Shape<'t> = (ElementKind, u8, &'t str);
 
-const STYLES: &str = "<office:styles><style:style style:name='Title'/><text:list-style style:name='N'><text:list-level-style-number text:level='1' style:num-format='1' style:num-suffix='.'/><text:list-level-style-bullet text:level='2'/></text:list-style><text:outline-style><text:outline-level-style text:level='1' style:num-format='I' style:num-suffix='.'/></text:outline-style></office:styles><office:master-styles><style:master-page><style:footer><text:p>Footer</text:p></style:footer></style:master-page></office:master-styles>";
+const STYLES: &str = "<office:styles><style:style style:name='Title'/><text:list-style style:name='N'><text:list-level-style-number text:level='1' style:num-format='1' style:num-suffix='.'/><text:list-level-style-bullet text:level='2'/></text:list-style><text:list-style style:name='D'><text:list-level-style-number text:level='1' style:num-format='1'/><text:list-level-style-number text:level='2' style:num-format='1' text:display-levels='2'/></text:list-style><text:outline-style><text:outline-level-style text:level='1' style:num-format='I' style:num-suffix='.'/></text:outline-style></office:styles><office:master-styles><style:master-page><style:footer><text:p>Footer</text:p></style:footer></style:master-page></office:master-styles>";
 
 fn document(body: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let content = format!(
@@ -41,7 +41,7 @@ fn shapes(builder: &Builder) -> Vec<Shape<'_>> {
 fn texts_have_their_structure() {
     use ElementKind::{Heading, Image, ListItem, Note, Paragraph, Table};
     let item = |text: &str| format!("<text:list-item><text:p>{text}</text:p></text:list-item>");
-    let cases: [(String, Vec<Shape<'_>>); 10] = [
+    let cases: [(String, Vec<Shape<'_>>); 11] = [
         ("<text:p text:style-name='Title'>T</text:p><text:h text:outline-level='1'>One</text:h><text:h text:outline-level='2'>Two</text:h><text:h text:outline-level='1'>Three</text:h>".into(),
          vec![(Heading, 1, "T"), (Heading, 1, "I. One"), (Heading, 2, "Two"), (Heading, 1, "II. Three")]),
         ("<text:p>a<text:s text:c='3'/>b<text:tab/>c\n  d<text:line-break/>e &amp; f</text:p>".into(), vec![(Paragraph, 0, "a b c d\ne & f")]),
@@ -59,6 +59,8 @@ fn texts_have_their_structure() {
          vec![(Paragraph, 0, "Sales"), (Table, 0, "| North\nQ1 | 7")]),
         ("<table:table><table:table-row><table:table-cell><text:p><draw:frame><draw:object-ole xlink:href='./o.txt'/></draw:frame></text:p></table:table-cell><table:table-cell><text:p>x</text:p></table:table-cell></table:table-row></table:table>".into(),
          vec![(Table, 0, "| x"), (Heading, 3, "o.txt"), (Paragraph, 0, "within")]),
+        (["a", "b"].map(|text| format!("<text:list text:style-name='D' text:continue-numbering='true'><text:list-item><text:list><text:list-item><text:h text:outline-level='2'>{text}</text:h></text:list-item></text:list></text:list-item></text:list>")).concat(),
+         vec![(Heading, 2, "1.1 a"), (Heading, 2, "1.2 b")]),
         ("<text:list><text:list-item><text:p>no style</text:p></text:list-item></text:list>".into(), vec![(ListItem, 1, "- no style")]),
     ];
     let more = [
