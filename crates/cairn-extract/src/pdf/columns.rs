@@ -11,6 +11,7 @@
 //! on the same baselines and are parted into cells, or fill their side badly, are a table.
 //! Cost: O(gutters × fragments) for each region, with gutters on a grid of two points.
 
+use super::line::SAME_LINE;
 use super::ruled::{Cells, cells};
 use super::rules::Grid;
 use super::sides;
@@ -112,7 +113,7 @@ pub(super) fn fragments(words: Vec<Word>) -> Vec<Fragment> {
             } else {
                 end.x0 - word.rect.x1
             };
-            if end.line_overlap(&word.rect) > 0.5 && gap < 0.6 * em && gap > -em {
+            if end.line_overlap(&word.rect) > SAME_LINE && gap < 0.6 * em && gap > -em {
                 last.push(word);
                 continue;
             }

@@ -4,6 +4,9 @@ use super::columns::Fragment;
 use super::ruled::Cells;
 use super::word::{Rect, Word, is_rtl, is_unspaced};
 
+/// Share of the smaller height in which words of one line overlap at least; raised figures lie within it almost whole.
+pub(super) const SAME_LINE: f32 = 0.6;
+
 /// One line of text.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
@@ -35,7 +38,7 @@ pub(super) fn lines(fragments: Vec<Fragment>) -> Vec<Line> {
         // Only the last few lines can still take a fragment of this height.
         let found = open
             .iter_mut()
-            .filter(|(rect, _)| rect.line_overlap(&fragment.rect) > 0.5)
+            .filter(|(rect, _)| rect.line_overlap(&fragment.rect) > SAME_LINE)
             .max_by(|a, b| {
                 let overlap = |row: &Rect| row.line_overlap(&fragment.rect);
                 overlap(&a.0).total_cmp(&overlap(&b.0))

@@ -237,7 +237,7 @@ impl WordMaker {
                 is_bold,
                 font,
             } = style();
-            let size = if size > 0.4 * rect.height() && size < 2.5 * rect.height() {
+            let size = if size > 0.4 * rect.height() && size < 1.4 * rect.height() {
                 size
             } else {
                 rect.height()
@@ -259,6 +259,7 @@ impl WordMaker {
                 last_char: c,
             }
         });
+
         // The font's own box can be twice as high as its letters, so that lines would overlap.
         let rect = Rect {
             y0: baseline - 0.8 * open.word.size,
@@ -269,8 +270,15 @@ impl WordMaker {
             open.word.rect = rect;
         }
         open.word.rect = open.word.rect.union(&rect);
+        let is_one_glyph = rect == open.last && c == 'ل' && is_alef(open.last_char);
         (open.last, open.last_char) = (rect, c);
-        push_plain(&mut open.word.text, c);
+        if is_one_glyph && let Some(alef) = open.word.text.pop() {
+            // The ligature of lam and alef: pdfium turns the line around letter by letter, this one too.
+            push_plain(&mut open.word.text, c);
+            push_plain(&mut open.word.text, alef);
+        } else {
+            push_plain(&mut open.word.text, c);
+        }
     }
 
     /// A character without a box goes where the one before it is.
@@ -300,6 +308,11 @@ impl WordMaker {
             self.words.push((open.turn, open.word));
         }
     }
+}
+
+/// Alef with what may stand on it.
+fn is_alef(c: char) -> bool {
+    matches!(c, 'ا' | 'أ' | 'إ' | 'آ' | 'ٱ')
 }
 
 /// Whether the character goes on the open word.

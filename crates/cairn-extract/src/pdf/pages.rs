@@ -243,7 +243,13 @@ fn take_scan(
     let readable = |word: &&Word| !bad.fonts.contains(&word.font);
     let missing = match scan {
         Ok(scan) => {
-            if scan.agrees_with(found.words().filter(readable)) {
+            let is_believed = match need {
+                Need::Picture | Need::Outlines => !scan.is_empty(),
+                Need::Background | Need::Fonts { .. } => {
+                    scan.agrees_with(found.words().filter(readable))
+                }
+            };
+            if is_believed {
                 if let Some(page) = &scan.page {
                     ocr::count_page(builder, page, Some(number));
                 }

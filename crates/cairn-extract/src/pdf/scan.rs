@@ -25,11 +25,11 @@ const MANY_PAGES: u32 = 50;
 /// Failures in a row after which no more pages are sent.
 const MAX_FAILURES: u32 = 3;
 /// Words of the text layer that are looked for among the recognised ones.
-const MIN_KNOWN: usize = 8;
+const MIN_KNOWN: usize = 6;
 /// Share of them that must be found.
 const MIN_AGREEMENT_PERCENT: usize = 40;
 /// Mean confidence below which a page's recognised text replaces nothing.
-const MIN_CONFIDENCE: f64 = 0.5;
+const MIN_CONFIDENCE: f64 = 0.7;
 /// Mean confidence from which on a page is taken to have been read the right way up.
 const SURE_CONFIDENCE: f64 = 0.8;
 /// Words from which on a page has enough text to show how it lies.
@@ -145,7 +145,13 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Whether what was recognised agrees with the words that could be read.
+    /// Whether anything was recognised.
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Whether what was recognised is to be believed rather than the page's own characters, `readable` being those of
+    /// its words that are text.
     pub(super) fn agrees_with<'w>(&self, readable: impl Iterator<Item = &'w Word>) -> bool {
         let confidence = self
             .page
@@ -155,12 +161,20 @@ impl Scan {
             return false;
         }
         let found: HashSet<String> = self.words.iter().map(|word| plain(&word.text)).collect();
-        let known: Vec<String> = readable
-            .map(|word| plain(&word.text))
-            .filter(|word| word.chars().count() >= 3)
-            .collect();
-        let n_found = known.iter().filter(|word| found.contains(*word)).count();
-        known.len() < MIN_KNOWN || n_found * 100 >= known.len() * MIN_AGREEMENT_PERCENT
+        let (mut latin, mut other) = ((0, 0), (0, 0));
+        for word in readable {
+            let word = plain(&word.text);
+            let is_latin = word.is_ascii();
+            if word.chars().count() >= if is_latin { 3 } else { 2 } {
+                let known = if is_latin { &mut latin } else { &mut other };
+                known.0 += 1;
+                known.1 += usize::from(found.contains(&word));
+            }
+        }
+        // Each kind of writing alone: what reads one may know nothing of the other.
+        [latin, other].iter().all(|&(n_known, n_found)| {
+            n_known < MIN_KNOWN || n_found * 100 >= n_known * MIN_AGREEMENT_PERCENT
+        })
     }
 
     /// The words that stand where none of `readable` does, all as text of the recognised turn.

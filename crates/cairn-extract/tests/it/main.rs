@@ -7,6 +7,8 @@ mod pdf;
 #[cfg(test)]
 mod pdf_images;
 #[cfg(test)]
+mod pdf_pages;
+#[cfg(test)]
 mod pdf_tables;
 #[cfg(test)]
 mod programs;
