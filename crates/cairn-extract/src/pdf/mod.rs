@@ -19,6 +19,7 @@ mod png;
 mod render;
 mod ruled;
 mod rules;
+mod salvage;
 mod scan;
 mod sides;
 mod survey;
@@ -28,6 +29,7 @@ pub use library::find_pdfium;
 pub(crate) use library::preload;
 pub use render::{PageImage, PageRequest, render_page};
 
+use cairn_types::WarningCode;
 use pdfium_render::prelude::{PdfDocument, PdfDocumentMetadataTagType};
 
 use crate::builder::Builder;
@@ -41,7 +43,18 @@ pub(crate) fn read(
     cx: &Context<'_>,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
-    let document = open::open(bytes, cx.options)?;
+    let repaired;
+    let document = match open::open(bytes, cx.options) {
+        Err(error @ ExtractError::Malformed { .. }) => {
+            repaired = salvage::salvage(bytes, cx)?.ok_or(error)?;
+            let document = open::open(&repaired, cx.options)?;
+            let reason =
+                "the file is damaged or cut off; the pages that were found in it were read";
+            builder.warn(WarningCode::Recovered, None, reason);
+            document
+        }
+        other => other?,
+    };
     builder.title = title(&document);
     let mut pages = pages::read_pages(&document, cx, builder);
     furniture::take_out(&mut pages, builder);

@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::open::open;
 use super::page::page_box;
 use super::png;
+use super::salvage::salvage;
+use crate::context::{Context, Origin};
 use crate::error::ExtractError;
 use crate::options::{ExtractOptions, Passwords};
+use crate::tools::NoTools;
 
 /// Widest image of a page, in pixels.
 const MAX_WIDTH: u32 = 2_400;
@@ -80,7 +83,15 @@ pub fn render_page(
 ) -> Result<PageImage, ExtractError> {
     let mut options = options.clone();
     options.passwords = request.passwords.followed_by(&options.passwords);
-    let document = open(bytes, &options)?;
+    let repaired;
+    let document = match open(bytes, &options) {
+        Err(error @ ExtractError::Malformed { .. }) => {
+            let cx = Context::new(&options, Origin::File, &NoTools);
+            repaired = salvage(bytes, &cx)?.ok_or(error)?;
+            open(&repaired, &options)?
+        }
+        other => other?,
+    };
     let number = request.page;
     let page = number
         .checked_sub(1)

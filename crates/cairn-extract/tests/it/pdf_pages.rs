@@ -234,3 +234,30 @@ fn unreadable_fonts_are_recognised() {
     assert_eq!(extracted.report.pages_failed, 0);
     assert_eq!(extracted.report.warnings[0].code, WarningCode::Cleaned);
 }
+
+#[test]
+fn cut_off_files_give_what_they_hold() {
+    let Some(options) = options() else { return };
+    let pages: Vec<String> = (1..=3)
+        .map(|n| at(50, 700, 10, &format!("Text of page {n}.")))
+        .collect();
+    let whole = pdf(&pages, "", "");
+    // In the middle of the third page's content: no table, no catalog's end, no trailer.
+    let cut = whole
+        .windows(5)
+        .position(|window| window == b"age 3")
+        .unwrap();
+    let extracted = extract("a.pdf", &whole[..cut], &options).unwrap();
+    let text = extracted.render().text;
+    assert!(
+        text.starts_with("Text of page 1.\n\nText of page 2."),
+        "{text}"
+    );
+    assert_eq!(extracted.report.warnings[0].code, WarningCode::Recovered);
+    let page = cairn_extract::PageRequest {
+        page: 2,
+        width_px: 100,
+        passwords: Vec::new().into(),
+    };
+    assert!(cairn_extract::render_page(&whole[..cut], &page, &options).is_ok());
+}
