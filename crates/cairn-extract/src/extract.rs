@@ -111,7 +111,7 @@ pub(crate) fn read_as(
     match media_type {
         MediaType::PlainText => text::read(bytes, &mut builder),
         MediaType::Markdown => markdown::read(bytes, &mut builder),
-        MediaType::Html => html::read(bytes, &mut builder),
+        MediaType::Html => html::read(bytes, cx, &mut builder),
         MediaType::Csv | MediaType::Tsv => delimited::read(media_type, bytes, &mut builder),
         MediaType::Json => json::read(bytes, &mut builder)?,
         MediaType::JsonLines => json::read_lines(bytes, &mut builder),

@@ -5,6 +5,7 @@
 //! All walks are loops, not recursion: nesting depth costs no stack.
 
 mod depth;
+mod furniture;
 mod page_meta;
 mod table;
 mod walk;
@@ -16,10 +17,13 @@ pub(crate) use page_meta::page_meta;
 use scraper::{ElementRef, Html, Node, node::Element as Tag};
 
 use crate::builder::{Builder, count_text};
+use crate::context::{Context, Origin};
 use crate::text::decode;
 
 /// Share of the page's text that `<main>` or `<article>` must hold to stand for the page. A guess.
 const MAIN_SHARE_PERCENT: u64 = 50;
+/// Share of a web page's text that its content must hold; below it all of the page is read. A guess.
+const MIN_KEPT_PERCENT: u64 = 15;
 
 /// Which parts of a page are its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,27 +34,52 @@ enum Content {
     All,
 }
 
-/// Reads a whole page.
-pub(crate) fn read(bytes: &[u8], builder: &mut Builder) {
-    let document = parse(bytes, builder);
+/// Reads a whole page. Of a page of the web only the content is read; a file's text all counts, but for what the page
+/// itself marks as navigation, footer or aside.
+pub(crate) fn read(bytes: &[u8], cx: &Context<'_>, builder: &mut Builder) {
+    let mut document = parse(bytes, builder);
     builder.title = title(&document);
     let Some(body) = find(&document, |tag| tag.name() == "body") else {
         return;
     };
     let n_body = visible_chars(body);
-    let main = find(&document, |tag| {
+    let n_before = builder.report.chars_seen;
+    match cx.origin {
+        Origin::File => walk::walk(
+            file_content(&document, body, n_body),
+            Content::Article,
+            builder,
+        ),
+        Origin::WebPage => {
+            furniture::remove(&mut document, n_body);
+            let body = find(&document, |tag| tag.name() == "body");
+            let root = body.map(|body| furniture::content(&document, body));
+            // Where hardly anything is left, the page was taken for its own frame.
+            match root.filter(|root| visible_chars(*root) * 100 >= n_body * MIN_KEPT_PERCENT) {
+                Some(root) => walk::walk(root, Content::Article, builder),
+                None => {
+                    let document = parse(bytes, &mut Builder::new(0));
+                    if let Some(body) = find(&document, |tag| tag.name() == "body") {
+                        walk::walk(body, Content::All, builder);
+                    }
+                }
+            }
+        }
+    }
+    let n_read = builder.report.chars_seen - n_before;
+    builder.left_out(n_body.saturating_sub(n_read));
+}
+
+/// `<main>` or the one `<article>` where it holds most of the text, else the body.
+fn file_content<'a>(document: &'a Html, body: ElementRef<'a>, n_body: u64) -> ElementRef<'a> {
+    let main = find(document, |tag| {
         tag.name() == "main" || tag.attr("role") == Some("main")
     });
-    let article = || only(&document, "article");
-    let root = [main, article()]
+    [main, only(document, "article")]
         .into_iter()
         .flatten()
         .find(|root| visible_chars(*root) * 100 >= n_body * MAIN_SHARE_PERCENT)
-        .unwrap_or(body);
-    let n_before = builder.report.chars_seen;
-    walk::walk(root, Content::Article, builder);
-    let n_read = builder.report.chars_seen - n_before;
-    builder.left_out(n_body.saturating_sub(n_read));
+        .unwrap_or(body)
 }
 
 /// Reads a chapter of a book: all of its body is content, notes at the side too.
@@ -154,34 +183,44 @@ impl Content {
     }
 }
 
-/// Whether the content of the element is no text of the page at all.
+/// Whether no reader of the page sees the content of the element.
 fn is_never_text(tag: &Tag) -> bool {
+    is_code_of_page(tag)
+        || matches!(
+            tag.name(),
+            "iframe" | "svg" | "object" | "canvas" | "annotation"
+        )
+        || is_hidden(tag)
+}
+
+/// Whether the content of the element is no text of the page at all.
+fn is_code_of_page(tag: &Tag) -> bool {
     matches!(
         tag.name(),
-        "script"
-            | "style"
-            | "noscript"
-            | "template"
-            | "iframe"
-            | "svg"
-            | "head"
-            | "object"
-            | "canvas"
-            | "annotation"
-    ) || tag.attr("hidden").is_some()
+        "script" | "style" | "noscript" | "template" | "head"
+    )
+}
+
+fn is_hidden(tag: &Tag) -> bool {
+    // On a large part `aria-hidden` often means that a dialog was open when the page was saved.
+    let is_sign = matches!(tag.name(), "span" | "a" | "i" | "b" | "sup" | "button");
+    tag.attr("hidden")
+        .is_some_and(|value| value != "until-found")
+        || is_sign && tag.attr("aria-hidden") == Some("true")
         || tag.attr("style").is_some_and(|style| {
             let style: String = style.chars().filter(|c| !c.is_whitespace()).collect();
-            style.to_ascii_lowercase().contains("display:none")
+            let style = style.to_ascii_lowercase();
+            style.contains("display:none") || style.contains("visibility:hidden")
         })
 }
 
-/// Characters of text below `root`, page furniture included.
+/// Characters of text below `root`: page furniture and hidden parts included, scripts and styles not.
 fn visible_chars(root: ElementRef<'_>) -> u64 {
     let mut n = 0;
     let mut node = *root;
     loop {
         let descend = match node.value() {
-            Node::Element(tag) => node.id() == root.id() || !is_never_text(tag),
+            Node::Element(tag) => node.id() == root.id() || !is_code_of_page(tag),
             Node::Text(text) => {
                 n += count_text(text);
                 false
@@ -219,7 +258,7 @@ mod tests {
 
     fn shape(input: &str) -> Vec<(ElementKind, u8, String)> {
         let mut builder = Builder::new(100_000);
-        read(input.as_bytes(), &mut builder);
+        read(input.as_bytes(), &Context::for_test(), &mut builder);
         builder
             .elements()
             .iter()
@@ -288,12 +327,49 @@ mod tests {
     #[test]
     fn left_out_text_counts_as_seen() {
         let mut builder = Builder::new(10);
-        read(b"<title>T</title><nav>menu</nav><p>text</p>", &mut builder);
+        read(
+            b"<title>T</title><nav>menu</nav><p>text</p>",
+            &Context::for_test(),
+            &mut builder,
+        );
         assert_eq!(
             (builder.report.chars_seen, builder.report.chars_kept),
             (8, 4)
         );
         assert_eq!(builder.finish("text/html").title.as_deref(), Some("T"));
+    }
+
+    #[test]
+    fn of_a_web_page_the_content_is_read() {
+        let prose =
+            "A sentence that is long enough, with a comma, to be taken for prose. ".repeat(4);
+        let page = format!(
+            "<div class='site-header'><ul class='main-menu'><li>Home</ul></div><div id='cookie-banner'>We use cookies</div>
+            <div class='has-sidebar'><div class=text><h1>Title</h1><p>{prose}</p><p>{prose}</p><p hidden>secret</p></div></div>
+            <ul><li><a href=x>One</a><li><a href=x>Two</a><li><a href=x>Three</a><li><a href=x>Four</a><li><a href=x>Five</a></ul><footer>foot</footer>"
+        );
+        let options = crate::options::ExtractOptions::default();
+        let run = |page: &str, origin| {
+            let cx = Context::new(&options, origin, &crate::tools::NoTools);
+            let mut builder = Builder::new(100);
+            read(page.as_bytes(), &cx, &mut builder);
+            builder
+        };
+        let builder = run(&page, Origin::WebPage);
+        let kept: Vec<&str> = builder.elements().iter().map(|e| e.text.trim()).collect();
+        assert_eq!(kept, ["Title", prose.trim(), prose.trim()]);
+        let report = &builder.report;
+        // Home, cookies, the hidden one, the list of links, the footer.
+        assert_eq!(report.chars_seen - report.chars_kept, 4 + 12 + 6 + 19 + 4);
+        let all = run(&page, Origin::File);
+        assert_eq!(all.report.chars_seen, report.chars_seen);
+        assert!(all.elements().iter().any(|e| e.text == "We use cookies"));
+        // A page that is all frame is read as a whole.
+        let frame = run(
+            &"<div class=menu>Opening hours: nine to five</div>".repeat(5),
+            Origin::WebPage,
+        );
+        assert_eq!(frame.elements().len(), 5);
     }
 
     #[test]
@@ -311,6 +387,7 @@ mod tests {
         let mut builder = Builder::new(10);
         read(
             b"<meta charset=windows-1251><p>\xcf\xf0\xe8\xe2\xe5\xf2</p>",
+            &Context::for_test(),
             &mut builder,
         );
         assert_eq!(builder.elements()[0].text, "Привет");

@@ -12,4 +12,5 @@ mod pdf_pages;
 mod pdf_tables;
 #[cfg(test)]
 mod programs;
+#[cfg(test)]
 mod texts;
