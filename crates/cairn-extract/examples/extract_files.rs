@@ -1,25 +1,28 @@
 //! Extracts files and prints one JSON line for each: `{"file", "text", "pages"}` or `{"file", "error"}`.
 //!
-//! `cargo run -p cairn-extract --example extract_files -- [--pdfium PATH] [--password WORD]... [--languages eng+deu] [--show] ROOT FILE...`;
+//! `cargo run -p cairn-extract --example extract_files -- [--pdfium PATH] [--password WORD]... [--languages eng+deu] [--web] [--show] ROOT FILE...`;
 //! the names printed are relative to `ROOT`. `--languages` lets
-//! Tesseract (with these languages), LibreOffice and ffmpeg help. `--show` prints the elements for a person instead.
+//! Tesseract (with these languages), LibreOffice and ffmpeg help. `--web` reads them as pages of the web. `--show` prints the elements for a person instead.
 #![expect(clippy::print_stdout, reason = "printing is its purpose")]
 
 use std::path::PathBuf;
 
 use cairn_extract::{
-    ExtractOptions, Input, LocalTools, NoTools, ToolSettings, Tools, extract_with, find_pdfium,
+    ExtractOptions, Input, LocalTools, NoTools, Origin, ToolSettings, Tools, extract_with,
+    find_pdfium,
 };
 
 fn main() -> std::io::Result<()> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let mut configured = None;
     let mut passwords = Vec::new();
+    let mut origin = Origin::File;
     let mut show = false;
     let mut tools: Box<dyn Tools> = Box::new(NoTools);
     while let Some(first) = args.first().filter(|arg| arg.starts_with("--")).cloned() {
         args.remove(0);
         match first.as_str() {
+            "--web" => origin = Origin::WebPage,
             "--pdfium" if !args.is_empty() => configured = Some(PathBuf::from(args.remove(0))),
             "--password" if !args.is_empty() => passwords.push(args.remove(0)),
             "--languages" if !args.is_empty() => {
@@ -41,7 +44,12 @@ fn main() -> std::io::Result<()> {
     };
     for file in files {
         let bytes = fs_err::read(PathBuf::from(root).join(file))?;
-        let result = extract_with(&Input::file(file, &bytes), &options, tools.as_ref());
+        let input = Input {
+            name: file,
+            bytes: &bytes,
+            origin,
+        };
+        let result = extract_with(&input, &options, tools.as_ref());
         if show {
             match result {
                 Ok(extracted) => {

@@ -178,13 +178,42 @@ pub(crate) fn blocks(text: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// Plain text: one paragraph for each block between blank lines.
+/// Bytes of one element of plain text; a guess, far above any paragraph that a person wrote.
+const MAX_BLOCK: usize = 16 << 10;
+
+/// Plain text: one paragraph for each block between blank lines; a block that is very long (a log, a text without line
+/// ends) gives several.
 pub(crate) fn read(bytes: &[u8], builder: &mut Builder) {
     let decoded = decode(bytes);
     decoded.note(builder);
     for block in blocks(&decoded.text) {
-        builder.paragraph(block);
+        let mut rest = block.as_str();
+        while let Some(n) = piece_len(rest) {
+            builder.paragraph(&rest[..n]);
+            rest = &rest[n..];
+        }
+        builder.paragraph(rest);
     }
+}
+
+/// Where `text` is cut, if it is longer than an element may be: after a line, else after a word, else anywhere. Looks
+/// at no more than one piece, so that cutting a text costs its length once.
+fn piece_len(text: &str) -> Option<usize> {
+    if text.len() <= MAX_BLOCK {
+        return None;
+    }
+    let mut end = MAX_BLOCK;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let look = &text[..end];
+    let after = |at: usize| look[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+    let cut = look
+        .rfind('\n')
+        .or_else(|| look.rfind(char::is_whitespace))
+        .map(after);
+    // A cut near the start would leave many small pieces.
+    Some(cut.filter(|cut| *cut >= MAX_BLOCK / 4).unwrap_or(end))
 }
 
 #[cfg(test)]
@@ -227,6 +256,21 @@ mod tests {
     fn paragraphs_end_at_blank_lines() {
         let found: Vec<String> = blocks("\n\n a\nb  \n \t\nc\n").collect();
         assert_eq!(found, [" a\nb", "c"]);
+    }
+
+    #[test]
+    fn very_long_lines_are_cut() {
+        let endless = "é".repeat(3 * MAX_BLOCK);
+        let words = "word and more\n".repeat(MAX_BLOCK / 4);
+        for text in [endless, words] {
+            let mut builder = Builder::new(1000);
+            read(text.as_bytes(), &mut builder);
+            let elements = builder.elements();
+            assert!((3..12).contains(&elements.len()), "{}", elements.len());
+            assert!(elements.iter().all(|e| e.text.len() <= MAX_BLOCK));
+            assert!(elements.iter().all(|e| !e.text.starts_with("ord")));
+            assert_eq!(builder.report.chars_kept, crate::builder::count_text(&text));
+        }
     }
 
     proptest! {
