@@ -7,7 +7,7 @@
 
 use scraper::{ElementRef, Html, node::Element as Tag};
 
-use super::{MAIN_SHARE_PERCENT, find, only, visible_chars};
+use super::{find, named_content, visible_chars};
 
 /// Share of the page's text from which a part is no furniture. A guess.
 const MAX_SHARE_PERCENT: u64 = 30;
@@ -150,14 +150,7 @@ fn is_links(element: ElementRef<'_>) -> bool {
 /// The element that holds the content of the page.
 pub(super) fn content<'a>(document: &'a Html, body: ElementRef<'a>) -> ElementRef<'a> {
     let n_body = visible_chars(body);
-    let main = find(document, |tag| {
-        tag.name() == "main" || tag.attr("role") == Some("main")
-    });
-    let named = [main, only(document, "article")]
-        .into_iter()
-        .flatten()
-        .find(|root| visible_chars(*root) * 100 >= n_body * MAIN_SHARE_PERCENT);
-    if let Some(root) = named {
+    if let Some(root) = named_content(document, n_body) {
         return root;
     }
     most_prose(body)

@@ -46,7 +46,7 @@ pub(crate) fn read(bytes: &[u8], cx: &Context<'_>, builder: &mut Builder) {
     let n_before = builder.report.chars_seen;
     match cx.origin {
         Origin::File => walk::walk(
-            file_content(&document, body, n_body),
+            named_content(&document, n_body).unwrap_or(body),
             Content::Article,
             builder,
         ),
@@ -70,8 +70,8 @@ pub(crate) fn read(bytes: &[u8], cx: &Context<'_>, builder: &mut Builder) {
     builder.left_out(n_body.saturating_sub(n_read));
 }
 
-/// `<main>` or the one `<article>` where it holds most of the text, else the body.
-fn file_content<'a>(document: &'a Html, body: ElementRef<'a>, n_body: u64) -> ElementRef<'a> {
+/// `<main>` or the one `<article>`, where it holds most of the `n_body` characters of the page.
+fn named_content(document: &Html, n_body: u64) -> Option<ElementRef<'_>> {
     let main = find(document, |tag| {
         tag.name() == "main" || tag.attr("role") == Some("main")
     });
@@ -79,7 +79,6 @@ fn file_content<'a>(document: &'a Html, body: ElementRef<'a>, n_body: u64) -> El
         .into_iter()
         .flatten()
         .find(|root| visible_chars(*root) * 100 >= n_body * MAIN_SHARE_PERCENT)
-        .unwrap_or(body)
 }
 
 /// Reads a chapter of a book: all of its body is content, notes at the side too.
