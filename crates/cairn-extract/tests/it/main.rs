@@ -12,5 +12,4 @@ mod pdf_pages;
 mod pdf_tables;
 #[cfg(test)]
 mod programs;
-#[cfg(test)]
 mod texts;
