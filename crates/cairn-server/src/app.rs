@@ -18,12 +18,16 @@ use cairn_retrieve::Engine;
 use cairn_store::BlobStore;
 use cairn_types::ports::{Catalog, Embedder};
 use cairn_types::{Clock, Seq, TenantId, Timestamp};
+use cairn_web::WebClient;
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::ServerError;
 use crate::index_dir;
+
+/// Runs over pages of the web at once; more wait.
+const MAX_WEB_RUNS: usize = 4;
 
 /// Limits and names of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub struct ServerSettings {
     pub max_concurrent_requests: usize,
     /// Connections that are open at once; more wait.
     pub max_connections: usize,
+    /// Most pages of the web that one run asks for.
+    pub max_web_pages: usize,
     /// Time until a reply begins.
     pub request_timeout: Duration,
     /// Time until an answer begins (or, where it is not streamed, is there).
@@ -61,6 +67,7 @@ impl Default for ServerSettings {
             allowed_hosts: Vec::new(),
             max_concurrent_requests: 256,
             max_connections: 1_024,
+            max_web_pages: 1_000,
             request_timeout: Duration::from_secs(60),
             chat_timeout: Duration::from_secs(300),
             upload_timeout: Duration::from_secs(1_800),
@@ -86,6 +93,8 @@ pub struct AppParts {
     pub load: LoadOptions,
     /// The language model that answers; without one, answers are quotes.
     pub chat: Option<Arc<dyn ChatProvider>>,
+    /// Fetches pages of the web.
+    pub web: Arc<WebClient>,
     /// The present.
     pub clock: Arc<dyn Clock>,
     /// The tenant that is served.
@@ -109,6 +118,7 @@ struct Inner {
     models: ModelStore,
     load: LoadOptions,
     chat: Option<Arc<dyn ChatProvider>>,
+    web: Arc<WebClient>,
     clock: Arc<dyn Clock>,
     tenant: TenantId,
     index_dir: PathBuf,
@@ -119,6 +129,8 @@ struct Inner {
     swap: Mutex<()>,
     /// One run over local files, or one filling of vectors, at a time.
     ingest: Semaphore,
+    /// Runs over pages of the web: they mostly wait for their servers.
+    web_runs: Semaphore,
     requests: Arc<Semaphore>,
     wake: Notify,
     /// Whether vectors may be missing.
@@ -152,6 +164,7 @@ impl App {
             models,
             load,
             chat,
+            web,
             clock,
             tenant,
             index_dir,
@@ -186,6 +199,7 @@ impl App {
             models,
             load,
             chat,
+            web,
             clock,
             tenant,
             index_dir,
@@ -194,6 +208,7 @@ impl App {
             core: RwLock::new(Arc::new(core)),
             swap: Mutex::new(()),
             ingest: Semaphore::new(1),
+            web_runs: Semaphore::new(MAX_WEB_RUNS),
             requests,
             wake: Notify::new(),
             fill_wanted: AtomicBool::new(true),
@@ -372,6 +387,16 @@ impl App {
     /// One run over files, or one filling of vectors, at a time.
     pub(crate) fn ingest_gate(&self) -> &Semaphore {
         &self.0.ingest
+    }
+
+    /// Some runs over pages of the web at a time.
+    pub(crate) fn web_gate(&self) -> &Semaphore {
+        &self.0.web_runs
+    }
+
+    /// Fetches pages of the web.
+    pub(crate) fn web(&self) -> &Arc<WebClient> {
+        &self.0.web
     }
 
     /// Room for requests.

@@ -74,7 +74,7 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Read files, folders or patterns: extract, chunk, embed, index
+    /// Read files, folders, patterns or web pages: extract, chunk, embed, index
     Ingest(IngestArgs),
     /// Find passages
     Search(SearchArgs),
@@ -133,19 +133,28 @@ pub(crate) enum Command {
 /// Flags of `ingest`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  cairn ingest ~/Documents\n  cairn ingest 'reports/**/*.pdf' --collection reports --tag 2026\n  cairn ingest hr/ --allow group:hr --allow user:anna\n  cairn ingest ~/Documents --sync          also delete what is gone from the folder\n\nThe same content again costs nothing: it is recognised by its hash. Ctrl-C stops after the\ndocuments in work; run the same command again to go on."
+    after_help = "Examples:\n  cairn ingest ~/Documents\n  cairn ingest 'reports/**/*.pdf' --collection reports --tag 2026\n  cairn ingest hr/ --allow group:hr --allow user:anna\n  cairn ingest ~/Documents --sync          also delete what is gone from the folder\n  cairn ingest https://example.com/docs/ --depth 2   a site, politely\n\nThe same content again costs nothing: it is recognised by its hash. Ctrl-C stops after the\ndocuments in work; run the same command again to go on."
 )]
 pub(crate) struct IngestArgs {
-    /// Files, folders or patterns (quote patterns)
-    #[arg(required = true, value_name = "PATH|GLOB")]
+    /// Files, folders or patterns (quote patterns), or addresses of web pages
+    #[arg(required = true, value_name = "PATH|GLOB|URL")]
     pub(crate) paths: Vec<String>,
+    /// Web: also read pages so many links away, of the same host below the page's folder [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Web pages")]
+    pub(crate) depth: Option<u32>,
+    /// Web: most pages to ask for [default: `web.max_pages`]
+    #[arg(long, value_name = "N", help_heading = "Web pages")]
+    pub(crate) max_pages: Option<usize>,
+    /// Web: follow links to all pages of the host, not only below the page's folder
+    #[arg(long, help_heading = "Web pages")]
+    pub(crate) whole_host: bool,
     /// Tag the documents; can be given several times
     #[arg(long = "tag", value_name = "TAG")]
     pub(crate) tags: Vec<String>,
     /// Who may read them: user:NAME, group:NAME or everyone; can be given several times [default: everyone]
     #[arg(long = "allow", value_name = "PRINCIPAL")]
     pub(crate) allow: Vec<String>,
-    /// Also delete (softly) documents whose file is gone from the folder
+    /// Also delete (softly) documents whose file is gone from the folder, or whose page is gone from the site
     #[arg(long)]
     pub(crate) sync: bool,
     /// With --sync: delete even when the folder is empty or more than a fifth would go

@@ -13,6 +13,7 @@ use cairn_server::{App, AppParts, ServerSettings};
 use cairn_store::{BlobLimits, BlobStore, DataDir, SqliteCatalog};
 use cairn_types::ports::{Catalog, Embedder};
 use cairn_types::{Clock, ErrorKind, SystemClock, SystemPurpose, SystemScope};
+use cairn_web::{Allowed, WebClient, WebOptions};
 
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -116,6 +117,7 @@ pub(crate) async fn parts(
         models,
         load,
         chat: provider(llm)?,
+        web: Arc::new(WebClient::new(web_options(settings)?, clock.clone())?),
         clock,
         tenant,
         index_dir: dir.index(),
@@ -220,12 +222,31 @@ fn pipeline_options(settings: &Settings) -> PipelineOptions {
     }
 }
 
+fn web_options(settings: &Settings) -> Result<WebOptions, Failure> {
+    let allowed = settings.web_allow_private.iter().map(String::as_str);
+    let allowed = Allowed::new(allowed).map_err(|error| {
+        Failure::new(
+            ErrorKind::InvalidInput,
+            format!("`web.allow_private`: {error}"),
+        )
+    })?;
+    Ok(WebOptions {
+        allowed,
+        delay: settings.web_delay,
+        max_bytes: settings.web_max_response_bytes,
+        first_byte_timeout: settings.web_first_byte,
+        total_timeout: settings.web_total,
+        ..WebOptions::default()
+    })
+}
+
 fn server_settings(settings: &Settings) -> ServerSettings {
     ServerSettings {
         max_upload_bytes: settings.max_upload_bytes,
         heartbeat: settings.heartbeat,
         allowed_hosts: settings.allowed_hosts.clone(),
         max_concurrent_requests: settings.max_concurrent_requests,
+        max_web_pages: settings.web_max_pages,
         request_timeout: settings.request_timeout,
         ..ServerSettings::default()
     }

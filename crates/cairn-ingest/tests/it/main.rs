@@ -10,6 +10,7 @@
 mod files;
 mod uploads;
 mod vectors;
+mod web;
 mod world;
 
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    let tests = [files::TESTS, uploads::TESTS, vectors::TESTS].concat();
+    let tests = [files::TESTS, uploads::TESTS, vectors::TESTS, web::TESTS].concat();
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_all()
         .build()
         .unwrap();
     runtime.block_on(test);

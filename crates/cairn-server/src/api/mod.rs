@@ -13,6 +13,7 @@ mod keys;
 mod problem;
 mod search;
 mod shared;
+mod web;
 
 pub use admin::{
     ChatModel, FillEvent, FillSummary, Health, IndexReply, InstallModel, Model, ModelList, Ready,
@@ -38,6 +39,7 @@ pub use keys::{CreateKey, Key, KeyCreated, KeyList};
 pub use problem::Problem;
 pub use search::{Scores, SearchMode, SearchReply, SearchRequest, SearchResult, TimingMs};
 pub use shared::{DEFAULT_COLLECTION, DocumentRef, Span, millis};
+pub use web::{WebIngestRequest, Within};
 
 pub(crate) use docs::AccessShown;
 pub(crate) use shared::Filters;

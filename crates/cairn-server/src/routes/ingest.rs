@@ -1,4 +1,7 @@
-//! `POST /local/v1/ingest`: files of this machine, for the owner.
+//! `POST /local/v1/ingest`: files of this machine, for the owner. `POST /api/v1/ingest`: pages of the web, for who may write.
+//!
+//! Pages that a key asks for stand in the room of its user, as uploads do: nobody replaces, or learns of, a document of somebody
+//! else by naming its address.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,15 +11,18 @@ use axum::extract::State;
 use axum::response::Response;
 use cairn_ingest::{
     DeletionGuard, DocumentReport, FilesRequest, IngestEvent as Event, RunMode, StageTimes,
-    Summary, discover,
+    Summary, WebRequest, discover,
 };
 use cairn_types::{ErrorKind, Outcome};
+use cairn_web::{Within, parse};
 use tokio::sync::Notify;
 
 use super::docs::{check_collection, check_tags, to_access};
 use super::stream::{Lines, lines};
+use super::upload::{display_name, room};
 use crate::api::{
-    DocumentStatus, IngestDocument, IngestEvent, IngestRequest, IngestSummary, StagesMs, millis,
+    self, DocumentStatus, IngestDocument, IngestEvent, IngestRequest, IngestSummary, Problem,
+    StagesMs, WebIngestRequest, millis,
 };
 use crate::app::App;
 use crate::auth::Caller;
@@ -33,21 +39,74 @@ pub(super) async fn ingest(
     Json(body): Json<IngestRequest>,
 ) -> Result<Response, ApiError> {
     let request = to_request(body).await?;
+    Ok(start(app, caller, info, Work::Files(request)))
+}
+
+/// Reads pages of the web. The reply is a stream of one JSON object a line; the last line is the summary.
+#[utoipa::path(
+    post, path = "/api/v1/ingest", tag = "documents",
+    request_body = WebIngestRequest,
+    responses(
+        (status = 200, description = "One object a line; the last one has `event` `summary`.", body = IngestEvent, content_type = "application/x-ndjson"),
+        (status = "default", description = "What went wrong.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn web(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Extension(info): Extension<RequestInfo>,
+    Json(body): Json<WebIngestRequest>,
+) -> Result<Response, ApiError> {
+    let request = to_web_request(body, room(&caller.scope), app.settings().max_web_pages)?;
+    Ok(start(app, caller, info, Work::Web(request)))
+}
+
+/// What a run reads.
+enum Work {
+    Files(FilesRequest),
+    Web(WebRequest),
+}
+
+/// Starts a run in the background. The reply tells of it, and cancels it where nobody reads on.
+fn start(app: App, caller: Caller, info: RequestInfo, work: Work) -> Response {
     let cancel = app.closing().child_token();
     let (lines, response) = lines(cancel.clone().drop_guard());
     let tasks = app.tasks().clone();
     tasks.spawn(async move {
-        let Ok(_turn) = app.ingest_gate().acquire().await else {
+        let (gate, mode) = match &work {
+            Work::Files(request) => (app.ingest_gate(), request.mode),
+            Work::Web(request) => (app.web_gate(), request.mode),
+        };
+        let turn = tokio::select! {
+            turn = gate.acquire() => turn,
+            () = cancel.cancelled() => return,
+        };
+        let Ok(_turn) = turn else {
             return;
         };
-        let is_dry_run = request.mode == RunMode::DryRun;
         let published = Arc::new(Notify::new());
         let mut counted = Summary::default();
         let mut error = None;
         let pipeline = app.core().pipeline.clone();
         let (result, index_time) = {
-            let emit = |event| tell(event, &lines, &mut counted, &published);
-            let run = pipeline.ingest_files(&caller.scope, request, &cancel, emit);
+            let emit = |event| {
+                let event = in_own_words(&caller, event);
+                tell(event, &lines, &mut counted, &published);
+            };
+            let run = async {
+                let scope = &caller.scope;
+                match work {
+                    Work::Files(request) => {
+                        pipeline.ingest_files(scope, request, &cancel, emit).await
+                    }
+                    Work::Web(request) => {
+                        let client = app.web();
+                        pipeline
+                            .ingest_web(scope, client, request, &cancel, emit)
+                            .await
+                    }
+                }
+            };
             following(&app, published.clone(), run).await
         };
         let summary = match result {
@@ -62,11 +121,71 @@ pub(super) async fn ingest(
         };
         let mut summary = to_summary(&summary);
         summary.stages_ms.index = millis(index_time);
-        summary.dry_run = is_dry_run;
+        summary.dry_run = mode == RunMode::DryRun;
         summary.error = error;
         lines.write(&IngestEvent::Summary(Box::new(summary)));
     });
-    Ok(response)
+    response
+}
+
+/// An event without the room of the caller in front of keys.
+fn in_own_words(caller: &Caller, event: Event) -> Event {
+    match event {
+        Event::Document(mut report) => {
+            report.path = display_name(&caller.scope, &report.path).to_owned();
+            Event::Document(report)
+        }
+        other => other,
+    }
+}
+
+fn to_web_request(
+    body: WebIngestRequest,
+    room: String,
+    most_pages: usize,
+) -> Result<WebRequest, ApiError> {
+    let WebIngestRequest {
+        urls,
+        depth,
+        max_pages,
+        within,
+        collection,
+        tags,
+        allow,
+        sync,
+        yes,
+        dry_run,
+    } = body;
+    if urls.is_empty() {
+        return Err(ApiError::invalid("`urls` is empty: name start pages"));
+    }
+    let max_pages = max_pages.unwrap_or(most_pages);
+    if max_pages == 0 || max_pages > most_pages || urls.len() > most_pages {
+        return Err(
+            ApiError::invalid(format!("a run asks for 1 to {most_pages} pages"))
+                .hint("the operator can raise `web.max_pages`"),
+        );
+    }
+    check_collection(&collection)?;
+    check_tags(tags.iter())?;
+    let starts = urls.iter().map(|url| parse(url.trim()));
+    let starts = starts.collect::<Result<Vec<_>, _>>();
+    let starts = starts.map_err(|error| ApiError::invalid(error.to_string()))?;
+    Ok(WebRequest {
+        starts,
+        depth,
+        max_pages,
+        within: match within {
+            api::Within::Folder => Within::Folder,
+            api::Within::Host => Within::Host,
+        },
+        room,
+        collection,
+        tags,
+        access: allow.as_deref().map(to_access).transpose()?,
+        mode: run_mode(dry_run),
+        deletions: guard(sync, yes),
+    })
 }
 
 async fn to_request(body: IngestRequest) -> Result<FilesRequest, ApiError> {
@@ -100,17 +219,25 @@ async fn to_request(body: IngestRequest) -> Result<FilesRequest, ApiError> {
         collection,
         tags,
         access,
-        mode: if dry_run {
-            RunMode::DryRun
-        } else {
-            RunMode::Write
-        },
-        deletions: match (sync, yes) {
-            (false, _) => DeletionGuard::Keep,
-            (true, false) => DeletionGuard::Careful,
-            (true, true) => DeletionGuard::Confirmed,
-        },
+        mode: run_mode(dry_run),
+        deletions: guard(sync, yes),
     })
+}
+
+const fn run_mode(is_dry: bool) -> RunMode {
+    if is_dry {
+        RunMode::DryRun
+    } else {
+        RunMode::Write
+    }
+}
+
+const fn guard(is_sync: bool, is_confirmed: bool) -> DeletionGuard {
+    match (is_sync, is_confirmed) {
+        (false, _) => DeletionGuard::Keep,
+        (true, false) => DeletionGuard::Careful,
+        (true, true) => DeletionGuard::Confirmed,
+    }
 }
 
 /// Passes an event on, and counts it in case the run does not come to its own summary.

@@ -219,6 +219,13 @@ fn routes() -> Vec<Route> {
         ),
         route(
             Method::POST,
+            "/api/v1/ingest",
+            Write,
+            Unlimited,
+            post(ingest::web),
+        ),
+        route(
+            Method::POST,
             "/local/v1/ingest",
             Owner,
             Unlimited,

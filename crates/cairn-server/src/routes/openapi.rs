@@ -7,7 +7,7 @@ use http::{HeaderValue, header};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{chat, collections, docs, health, jobs, originals, search, upload};
+use super::{chat, collections, docs, health, ingest, jobs, originals, search, upload};
 use crate::api::{ChatDone, ChatSearchResults, ChatText};
 
 #[derive(OpenApi)]
@@ -22,6 +22,7 @@ use crate::api::{ChatDone, ChatSearchResults, ChatText};
         search::why_not,
         chat::chat,
         upload::upload,
+        ingest::web,
         docs::list,
         docs::show,
         docs::chunks,

@@ -274,8 +274,8 @@ fn own_key(scope: &Scope, name: &str) -> Result<String, ApiError> {
     Ok(format!("{}{name}", room(scope)))
 }
 
-/// What the keys of a caller's uploads begin with.
-fn room(scope: &Scope) -> String {
+/// What the keys of a caller's documents begin with.
+pub(super) fn room(scope: &Scope) -> String {
     scope.user().map_or_else(String::new, |user| {
         format!("~{}/", user.replace('%', "%25").replace('/', "%2F"))
     })

@@ -90,6 +90,11 @@ fn expectation(method: &Method, path: &str) -> Expect {
         }
         // No job has the document's id.
         ("GET", "/api/v1/jobs/{id}") => expect(none, [401, 404, 404, 404, 401, 404]),
+        // Admitted, and then told that the address is not public.
+        ("POST", "/api/v1/ingest") => expect(
+            || Some(json!({ "urls": ["http://127.0.0.1:9090/"] })),
+            [401, 200, 403, 200, 401, 200],
+        ),
         ("POST", "/local/v1/ingest") => expect(
             || Some(json!({ "patterns": ["."], "base": "/nonexistent-folder" })),
             local(404),

@@ -15,6 +15,7 @@ mod local;
 mod problems;
 mod sockets;
 mod test_app;
+mod web;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         local::TESTS,
         problems::TESTS,
         sockets::TESTS,
+        web::TESTS,
     ];
     let trials = groups.concat().into_iter().map(|(name, test)| {
         Trial::test(name, move || {

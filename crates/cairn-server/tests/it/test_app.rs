@@ -15,6 +15,7 @@ use cairn_store::{BlobLimits, BlobStore, SqliteCatalog};
 use cairn_testkit::HashEmbedder;
 use cairn_types::ports::{Catalog, Embedder, NewKey};
 use cairn_types::{KeyId, ManualClock, TenantId, Timestamp};
+use cairn_web::{WebClient, WebOptions};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -40,6 +41,7 @@ pub(crate) struct Setup {
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) chat: Option<Arc<dyn ChatProvider>>,
     pub(crate) settings: ServerSettings,
+    pub(crate) web: WebOptions,
 }
 
 impl Default for Setup {
@@ -51,6 +53,7 @@ impl Default for Setup {
                 refresh_every: Duration::ZERO,
                 ..ServerSettings::default()
             },
+            web: WebOptions::default(),
         }
     }
 }
@@ -103,6 +106,7 @@ impl TestApp {
             models: ModelStore::open(dir.path().join("models")),
             load: LoadOptions::default(),
             chat: setup.chat,
+            web: Arc::new(WebClient::new(setup.web, clock.clone()).unwrap()),
             clock: clock.clone(),
             tenant,
             index_dir: dir.path().join("index"),

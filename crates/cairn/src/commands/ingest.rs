@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use cairn_server::api::{IngestDocument, IngestEvent, IngestRequest, IngestSummary, Outcome};
+use cairn_server::api::{
+    IngestDocument, IngestEvent, IngestRequest, IngestSummary, Outcome, WebIngestRequest, Within,
+};
 use cairn_types::ErrorKind;
+use cairn_web::is_web_address;
 use http::Method;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
 
 use crate::cli::IngestArgs;
 use crate::client::{Client, failed, read_line, to_json};
@@ -21,26 +25,9 @@ pub(crate) async fn run(
     collection: &str,
     output: Output,
 ) -> Result<u8, Failure> {
-    let base = std::env::current_dir().map_err(|error| {
-        Failure::new(
-            ErrorKind::NotFound,
-            format!("the current folder cannot be read: {error}"),
-        )
-    })?;
-    let request = IngestRequest {
-        collection: collection.to_owned(),
-        tags: args.tags.into_iter().collect(),
-        allow: (!args.allow.is_empty()).then_some(args.allow),
-        sync: args.sync,
-        yes: args.yes,
-        dry_run: args.dry_run,
-        ..IngestRequest::new(args.paths, base.to_string_lossy())
-    };
-    let request = to_json(&request)?;
+    let (path, request) = request(&args, collection)?;
     let mut run = Run::new(output, args.dry_run);
-    let stream = client.lines(Method::POST, "/local/v1/ingest", Some(&request), |line| {
-        run.on_line(line)
-    });
+    let stream = client.lines(Method::POST, path, Some(&request), |line| run.on_line(line));
     let result = tokio::select! {
         result = stream => result,
         // Dropping the request stops the run after the documents in work; what was published is kept.
@@ -52,6 +39,60 @@ pub(crate) async fn run(
     run.bar.finish_and_clear();
     result?;
     run.finish()
+}
+
+/// The route that reads what was named, and its request.
+fn request(args: &IngestArgs, collection: &str) -> Result<(&'static str, Value), Failure> {
+    let n_addresses = args
+        .paths
+        .iter()
+        .filter(|path| is_web_address(path))
+        .count();
+    let has_web_flags = args.depth.is_some() || args.max_pages.is_some() || args.whole_host;
+    let wrong = |message: &str| Err(Failure::new(ErrorKind::InvalidInput, message.to_owned()));
+    if n_addresses > 0 && n_addresses < args.paths.len() {
+        return wrong("files and web pages cannot be read in one run: name one or the other");
+    }
+    if n_addresses == 0 && has_web_flags {
+        return wrong("`--depth`, `--max-pages` and `--whole-host` are for web pages");
+    }
+    let tags = args.tags.iter().cloned().collect();
+    let allow = (!args.allow.is_empty()).then(|| args.allow.clone());
+    if n_addresses > 0 {
+        let request = WebIngestRequest {
+            depth: args.depth.unwrap_or(0),
+            max_pages: args.max_pages,
+            within: if args.whole_host {
+                Within::Host
+            } else {
+                Within::Folder
+            },
+            collection: collection.to_owned(),
+            tags,
+            allow,
+            sync: args.sync,
+            yes: args.yes,
+            dry_run: args.dry_run,
+            ..WebIngestRequest::new(args.paths.clone())
+        };
+        return Ok(("/api/v1/ingest", to_json(&request)?));
+    }
+    let base = std::env::current_dir().map_err(|error| {
+        Failure::new(
+            ErrorKind::NotFound,
+            format!("the current folder cannot be read: {error}"),
+        )
+    })?;
+    let request = IngestRequest {
+        collection: collection.to_owned(),
+        tags,
+        allow,
+        sync: args.sync,
+        yes: args.yes,
+        dry_run: args.dry_run,
+        ..IngestRequest::new(args.paths.clone(), base.to_string_lossy())
+    };
+    Ok(("/local/v1/ingest", to_json(&request)?))
 }
 
 struct Run {

@@ -140,6 +140,42 @@ pub(crate) const KEYS: &[Key] = &[
         "Path of libpdfium, which reads PDF files.",
     ),
     key(
+        "web.allow_private",
+        Kind::List,
+        "",
+        "Networks (`10.0.0.0/8`) and hosts (`intranet.example`) that web pages may be read from although they are not public.",
+    ),
+    key(
+        "web.delay_ms",
+        Kind::Number(0, 60_000),
+        "1000",
+        "Pause between two requests to a web server; a longer `Crawl-delay` of its robots.txt, up to 30 s, wins.",
+    ),
+    key(
+        "web.max_pages",
+        Kind::Number(1, 1_000_000),
+        "1000",
+        "Most web pages of one run; `--max-pages` asks for fewer.",
+    ),
+    key(
+        "web.max_response_bytes",
+        Kind::Number(0, 64 * GIB),
+        "0",
+        "Largest web page after unpacking; 0 takes `ingest.max_file_bytes`.",
+    ),
+    key(
+        "web.first_byte_seconds",
+        Kind::Number(1, 3600),
+        "30",
+        "Time limit until a web server answers.",
+    ),
+    key(
+        "web.total_seconds",
+        Kind::Number(1, 86_400),
+        "120",
+        "Time limit of a whole answer of a web server.",
+    ),
+    key(
         "models.default",
         Kind::Text,
         "",

@@ -25,6 +25,12 @@ pub(crate) struct Settings {
     pub(crate) chunk_tokens: usize,
     pub(crate) overlap_tokens: usize,
     pub(crate) pdfium: Option<PathBuf>,
+    pub(crate) web_allow_private: Vec<String>,
+    pub(crate) web_delay: Duration,
+    pub(crate) web_max_pages: usize,
+    pub(crate) web_max_response_bytes: u64,
+    pub(crate) web_first_byte: Duration,
+    pub(crate) web_total: Duration,
     pub(crate) model: Option<String>,
     pub(crate) model_threads: usize,
     pub(crate) kernel: String,
@@ -53,15 +59,15 @@ impl Settings {
         let number = |path: &str| text(path).parse::<u64>().unwrap_or_default();
         let count = |path: &str| usize::try_from(number(path)).unwrap_or(usize::MAX);
         let seconds = |path: &str| Duration::from_secs(number(path));
+        let list = |path: &str| {
+            let items = text(path).split(',').map(str::trim);
+            let items = items.filter(|item| !item.is_empty());
+            items.map(str::to_owned).collect::<Vec<String>>()
+        };
         Self {
             data_dir: some("data.dir").map_or(home_data_dir, PathBuf::from),
             listen: text("server.listen").to_owned(),
-            allowed_hosts: text("server.allowed_hosts")
-                .split(',')
-                .map(str::trim)
-                .filter(|host| !host.is_empty())
-                .map(str::to_owned)
-                .collect(),
+            allowed_hosts: list("server.allowed_hosts"),
             max_upload_bytes: number("server.max_upload_bytes"),
             heartbeat: seconds("server.heartbeat_seconds"),
             max_concurrent_requests: count("server.max_concurrent_requests"),
@@ -77,6 +83,15 @@ impl Settings {
             chunk_tokens: count("ingest.chunk_tokens"),
             overlap_tokens: count("ingest.overlap_tokens"),
             pdfium: some("extract.pdfium").map(PathBuf::from),
+            web_allow_private: list("web.allow_private"),
+            web_delay: Duration::from_millis(number("web.delay_ms")),
+            web_max_pages: count("web.max_pages"),
+            web_max_response_bytes: match number("web.max_response_bytes") {
+                0 => number("ingest.max_file_bytes"),
+                n_bytes => n_bytes,
+            },
+            web_first_byte: seconds("web.first_byte_seconds"),
+            web_total: seconds("web.total_seconds"),
             model: some("models.default"),
             model_threads: count("models.threads"),
             kernel: text("models.kernel").to_owned(),

@@ -25,3 +25,4 @@ mod serve;
 mod stopping;
 mod support;
 mod sync;
+mod web;
