@@ -77,14 +77,15 @@ fn keys_read_pages() {
             .map(|event| event["path"].as_str().unwrap())
             .collect();
         assert_eq!(paths, [format!("{base}/"), format!("{base}/b")]);
-        assert_eq!(test.found(Some(&anna), "zeppelin").await.len(), 1);
+        assert_eq!(test.found(Some(&anna), "zeppelin").await.len(), 2);
         // Of the same address ben gets a document of his own, and learns nothing of hers.
         assert_eq!(test.found(Some(&ben), "zeppelin").await.len(), 0);
         let mut of_ben = body;
         of_ben["allow"] = json!(["user:ben"]);
         let events = ingest(&test, &ben, of_ben).await;
         assert_eq!(events.last().unwrap()["added"], 2);
-        assert_eq!(test.found(Some(&anna), "zeppelin").await.len(), 1);
+        assert_eq!(test.found(Some(&anna), "zeppelin").await.len(), 2);
+        assert_eq!(test.found(Some(&ben), "zeppelin").await.len(), 2);
         let jobs = test
             .as_key(&anna, Method::GET, "/api/v1/jobs", None)
             .await

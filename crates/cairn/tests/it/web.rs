@@ -51,9 +51,10 @@ async fn a_site_is_read_found_and_read_again_for_nothing() {
     assert_eq!(first[2]["added"], 2);
     let found = cairn.json(&["search", "ferry"]).await;
     let document = &found["results"][0]["document"];
+    let uri = format!("{base}/docs/ferry");
     assert_eq!(
-        (&document["title"], &document["source"]),
-        (&json!("Ferry"), &json!("web")),
+        (&document["title"], &document["uri"]),
+        (&json!("Ferry"), &json!(uri)),
         "{found}"
     );
     let again = cairn
