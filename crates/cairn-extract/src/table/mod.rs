@@ -1,17 +1,17 @@
-//! Rows of cells to table elements: groups of rows, each with the header row repeated on top.
+//! Rows of cells to table elements: a descriptor of the whole, then pieces of rows with the header repeated on top.
 //!
-//! One row a line, cells joined by ` | `. A group ends at [`MAX_GROUP_ROWS`] rows or [`MAX_GROUP_CHARS`]
-//! characters, so that a group fits a chunk and a reader (or a model) sees what the columns mean.
+//! One row a line, cells joined by ` | `. A piece fits a chunk, so a reader (or a model) of any chunk sees what the
+//! columns mean.
+
+mod amount;
+mod groups;
+mod summary;
+mod totals;
 
 use cairn_types::{Element, ElementKind};
 
 use crate::builder::{Builder, count_text};
 use crate::text::{clean, collapse};
-
-/// Rows of one group. A guess: about what fits a chunk with short cells.
-const MAX_GROUP_ROWS: usize = 25;
-/// Characters of one group without its header. A guess, near the size of a chunk.
-const MAX_GROUP_CHARS: usize = 800;
 
 /// One table. Rows may differ in length.
 #[derive(Debug, Default, Clone)]
@@ -86,10 +86,17 @@ pub(crate) fn join_header(rows: &[Vec<String>]) -> Vec<String> {
         .collect()
 }
 
-fn row_line(row: &[String]) -> String {
-    let last = row.iter().rposition(|cell| !cell.trim().is_empty());
+/// A row as one line; only `columns` where there are some.
+fn row_line(row: &[String], columns: &[usize]) -> String {
+    let cells: Vec<&str> = if columns.is_empty() {
+        row.iter().map(String::as_str).collect()
+    } else {
+        let cell = |at: &usize| row.get(*at).map_or("", String::as_str);
+        columns.iter().map(cell).collect()
+    };
+    let last = cells.iter().rposition(|cell| !cell.trim().is_empty());
     let mut line = String::new();
-    for (idx, cell) in row.iter().enumerate().take(last.map_or(0, |last| last + 1)) {
+    for (idx, cell) in cells.iter().enumerate().take(last.map_or(0, |last| last + 1)) {
         if idx > 0 {
             line.push_str(" | ");
         }
@@ -98,7 +105,7 @@ fn row_line(row: &[String]) -> String {
     line
 }
 
-/// Adds the table's groups, counts its cells.
+/// Adds the table: its descriptor, then its pieces, each with the header on top. Counts its cells.
 pub(crate) fn push_table(builder: &mut Builder, table: &Table) {
     let all_rows = || std::iter::once(&table.header).chain(&table.rows);
     let n_cells = all_rows()
@@ -110,43 +117,46 @@ pub(crate) fn push_table(builder: &mut Builder, table: &Table) {
     }
     builder.report.tables += 1;
     builder.report.cells += table.n_cells.unwrap_or(n_cells as u64);
-    let header = row_line(&table.header);
+    let element = |kind: ElementKind, text: String| {
+        let mut element = Element::new(kind, text);
+        element.label.clone_from(&table.label);
+        element.page = table.page;
+        element.bbox = table.bbox;
+        element
+    };
+    if let Some(text) = summary::summarize(table) {
+        // The text is Cairn's own: none of it is the document's.
+        builder.push_counted(element(ElementKind::TableSummary, text), 0);
+    }
     let mut left = table
         .n_chars
         .unwrap_or_else(|| all_rows().flatten().map(|cell| count_text(cell)).sum());
-    let mut push = |lines: &mut Vec<String>, is_last: bool| {
-        let n_body: u64 = lines.iter().map(|line| count_text(line)).sum();
-        let n_chars = if is_last { left } else { n_body.min(left) };
-        left -= n_chars;
-        let mut text = header.clone();
-        for line in lines.drain(..) {
+    // The last piece takes the characters that are left, so the one before it waits.
+    let mut waiting: Option<(String, u64)> = None;
+    groups::pieces(table, &mut |piece| {
+        let mut text = row_line(&table.header, piece.columns);
+        let mut n_body = 0;
+        for row in piece.rows.iter().filter(|row| piece.holds(row)) {
+            let line = row_line(row, piece.columns);
+            n_body += count_text(&line);
             if !text.is_empty() {
                 text.push('\n');
             }
             text.push_str(&line);
         }
-        let mut element = Element::new(ElementKind::Table, text);
-        element.label.clone_from(&table.label);
-        element.page = table.page;
-        element.bbox = table.bbox;
-        builder.push_counted(element, n_chars);
-    };
-    let mut lines = Vec::new();
-    let mut n_chars = 0;
-    for row in &table.rows {
-        let line = row_line(row);
-        if line.is_empty() {
-            continue;
+        let is_named = piece.rows.is_empty() && !text.is_empty();
+        if n_body == 0 && !is_named {
+            return;
         }
-        let n = line.chars().count();
-        if !lines.is_empty() && (lines.len() >= MAX_GROUP_ROWS || n_chars + n > MAX_GROUP_CHARS) {
-            push(&mut lines, false);
-            n_chars = 0;
+        if let Some((text, n_chars)) = waiting.replace((text, n_body)) {
+            let n_chars = n_chars.min(left);
+            left -= n_chars;
+            builder.push_counted(element(ElementKind::Table, text), n_chars);
         }
-        n_chars += n;
-        lines.push(line);
+    });
+    if let Some((text, _)) = waiting {
+        builder.push_counted(element(ElementKind::Table, text), left);
     }
-    push(&mut lines, true);
 }
 
 /// A cell with its spans, as HTML and DOCX give them.
@@ -294,7 +304,14 @@ mod tests {
         table.rows.insert(0, vec!["Name".into(), "Count".into()]);
         table.guess_header();
         push_table(&mut builder, &table);
-        let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+        let (summary, groups) = builder.elements().split_first().unwrap();
+        assert_eq!(summary.kind, ElementKind::TableSummary);
+        assert_eq!(
+            summary.text,
+            "Table: 60 rows, 2 columns: Name, Count. Name: 60 different values. \
+             Count: total 1770, smallest 0 (name 0), largest 59 (name 59), mean 29.5."
+        );
+        let texts: Vec<&str> = groups.iter().map(|e| e.text.as_str()).collect();
         assert_eq!(texts.len(), 3);
         assert!(
             texts
@@ -330,7 +347,40 @@ mod tests {
         assert!(!looks_like_header(&row(&["x", "", ""])));
     }
 
+    #[test]
+    fn headers_of_several_rows_are_joined() {
+        let rows = [["Region", "2024", "2024"], ["Region", "Q1", "Q2"], ["", "", "(sum)"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(join_header(&rows), ["Region", "2024 / Q1", "2024 / Q2 / (sum)"]);
+    }
+
     proptest! {
+        #[test]
+        fn every_cell_stands_in_an_element(
+            shape in proptest::collection::vec(proptest::collection::vec(0usize..90, 0..14), 0..9),
+            n_header in 0usize..15,
+        ) {
+            // Each cell begins with a word of its own.
+            let row = |at: usize, widths: &[usize]| -> Vec<String> {
+                widths.iter().enumerate().map(|(col, n)| match n {
+                    0..10 => String::new(),
+                    n => format!("r{at}c{col}{}", " word".repeat(n - 10)),
+                }).collect()
+            };
+            let rows: Vec<Vec<String>> = shape.iter().enumerate().map(|(at, widths)| row(at, widths)).collect();
+            let table = Table { header: row(99, &vec![11; n_header]), rows, ..Table::default() };
+            let mut builder = Builder::new(10_000);
+            push_table(&mut builder, &table);
+            let tables = builder.elements().iter().filter(|e| e.kind == ElementKind::Table);
+            let lines: Vec<String> = tables.map(|e| e.text.clone()).collect();
+            let text = format!(" {} ", lines.join("\n").replace(['\n', '|'], " "));
+            for cell in table.header.iter().chain(table.rows.iter().flatten()).filter(|c| !c.is_empty()) {
+                let found = format!(" {cell} ");
+                prop_assert!(text.contains(&found), "{:?} is not in {:?}", cell, lines);
+            }
+            prop_assert_eq!(builder.report.chars_seen, builder.report.chars_kept);
+        }
+
         #[test]
         fn any_spans_resolve(spans in proptest::collection::vec(proptest::collection::vec((0usize..5000, 0usize..70000), 0..5), 0..6)) {
             let rows: Vec<Vec<SpanCell>> = spans.iter().map(|row| row.iter().map(|&(c, r)| cell("x", c, r)).collect()).collect();
