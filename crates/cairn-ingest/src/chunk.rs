@@ -6,6 +6,11 @@
 //! makes worse chunks than one chunk with its headings in the text. The next chunk begins with the last sentences
 //! of the one before, up to the overlap, unless a heading stands between them.
 //!
+//! A table's rows come in pieces with the header on top, made to fit a chunk: a piece that does not fit what is left of
+//! a chunk begins the next one. Where a piece alone exceeds the budget, what follows in the middle of it carries the
+//! header, and within a row its first cell, in the heading path. The descriptor of a table is a chunk of its own, with
+//! nothing but the headings right above it.
+//!
 //! The budget is counted over the exact embedded input (title and heading path included), and counted again on the
 //! finished chunk: nothing is ever cut by the model in silence. O(text) token counts plus one per chunk.
 
@@ -103,7 +108,11 @@ pub fn chunk_document(
     // The first unit that no chunk holds yet; `first` may lie before it by the overlap.
     let mut fresh = 0;
     while fresh < units.len() {
-        let path = &paths[units[first].element];
+        let mut path = paths[units[first].element].clone();
+        path.extend(table_context(
+            &units, first, elements, &starts, options, &counter,
+        ));
+        let path = &path;
         let prefix = prefix_of(title, path, options.prefix_tokens, &counter);
         let budget = options
             .max_tokens
@@ -119,7 +128,7 @@ pub fn chunk_document(
                 break (input, n_tokens);
             }
             if end - 1 > fresh {
-                end -= 1;
+                end = before_table(&units, elements, fresh, end - 1);
             } else {
                 first += 1;
             }
@@ -390,6 +399,75 @@ fn split_word(
     parts
 }
 
+/// What a chunk that begins in the middle of a table element must carry: the header row, and within a row its first
+/// cell. Cut to half the budget of the prefix, at whole cells.
+fn table_context(
+    units: &[Unit],
+    first: usize,
+    elements: &[Element],
+    starts: &[usize],
+    options: &ChunkOptions,
+    counter: &Counter<'_>,
+) -> Vec<String> {
+    let unit = units[first];
+    let element = &elements[unit.element];
+    let offset = unit.start - starts[unit.element];
+    if element.kind != ElementKind::Table || offset == 0 {
+        return Vec::new();
+    }
+    let text = element.text.as_str();
+    let mut context = Vec::new();
+    let header = text.lines().next().unwrap_or_default();
+    let mut cells: Vec<&str> = header.split(" | ").collect();
+    // Without a header the first line is a row like the others.
+    let n_named = cells
+        .iter()
+        .filter(|cell| cell.contains(char::is_alphabetic))
+        .count();
+    if n_named * 2 >= cells.len() && offset > header.len() {
+        while !cells.is_empty() {
+            let names = one_line(&cells.join(" | "));
+            if counter.plain(&names) <= options.prefix_tokens / 2 {
+                context.push(names);
+                break;
+            }
+            cells.pop();
+        }
+    }
+    let line = text[..offset].rfind('\n').map_or(0, |at| at + 1);
+    let key = text[line..].split(" | ").next().unwrap_or_default();
+    if line < offset && line + key.len() < offset && counter.plain(key) <= options.prefix_tokens / 4
+    {
+        context.push(one_line(key));
+    }
+    context.retain(|part| !part.is_empty());
+    context
+}
+
+/// Whether a chunk that began with `fresh` holds only headings before the unit `idx`.
+fn only_headings(units: &[Unit], elements: &[Element], fresh: usize, idx: usize) -> bool {
+    units[fresh..idx]
+        .iter()
+        .all(|unit| elements[unit.element].kind == ElementKind::Heading)
+}
+
+/// `end`, or where it lies within a table element that begins after `fresh` the first unit of that element.
+fn before_table(units: &[Unit], elements: &[Element], fresh: usize, end: usize) -> usize {
+    let element = units[end].element;
+    if elements[element].kind != ElementKind::Table {
+        return end;
+    }
+    let mut start = end;
+    while start > fresh && units[start - 1].element == element {
+        start -= 1;
+    }
+    if start > fresh && !only_headings(units, elements, fresh, start) {
+        start
+    } else {
+        end
+    }
+}
+
 /// One past the last unit of the chunk that starts at `first` and must hold the unit `fresh`.
 fn pack(
     units: &[Unit],
@@ -399,16 +477,29 @@ fn pack(
     budget: usize,
     min_tokens: usize,
 ) -> usize {
+    let kind = |idx: usize| elements[units[idx].element].kind;
     let mut sum = 0;
     for (idx, unit) in units.iter().enumerate().skip(first) {
-        let starts_section = idx > fresh
-            && unit.element != units[idx - 1].element
-            && elements[unit.element].kind == ElementKind::Heading;
+        let starts_element = idx > fresh && unit.element != units[idx - 1].element;
+        let starts_section = starts_element && kind(idx) == ElementKind::Heading;
         let is_full = idx > fresh && sum + unit.n_tokens > budget;
-        if is_full || (starts_section && sum >= min_tokens) {
+        // The descriptor of a table stands alone but for the headings above it; a piece of a table stays whole.
+        let is_apart = starts_element
+            && match kind(idx) {
+                _ if kind(idx - 1) == ElementKind::TableSummary => true,
+                ElementKind::TableSummary => !only_headings(units, elements, fresh, idx),
+                ElementKind::Table => {
+                    let rows = units[idx..].iter();
+                    let rows = rows.take_while(|other| other.element == unit.element);
+                    let n_tokens = rows.map(|row| row.n_tokens).sum::<usize>();
+                    sum + n_tokens > budget && !only_headings(units, elements, fresh, idx)
+                }
+                _ => false,
+            };
+        if is_full || is_apart || (starts_section && sum >= min_tokens) {
             // A heading with nothing below it belongs to what follows.
             let mut end = idx;
-            while end - 1 > fresh && elements[units[end - 1].element].kind == ElementKind::Heading {
+            while end - 1 > fresh && kind(end - 1) == ElementKind::Heading {
                 end -= 1;
             }
             return end;

@@ -121,6 +121,106 @@ fn overlap_repeats_the_last_sentence_only_within_prose() {
     }
 }
 
+fn table(rows: std::ops::Range<usize>) -> Element {
+    let rows: Vec<String> = rows.map(|n| format!("row{n} | {n}")).collect();
+    element(
+        ElementKind::Table,
+        0,
+        &format!("Name | Count\n{}", rows.join("\n")),
+    )
+}
+
+fn bodies<'a>(text: &'a str, chunks: &[Chunk]) -> Vec<&'a str> {
+    let spans = chunks.iter().map(|chunk| chunk.new.meta.span);
+    spans
+        .map(|span| span.slice(text).expect("in the text"))
+        .collect()
+}
+
+#[test]
+fn pieces_of_a_table_stay_whole() {
+    let elements = [
+        element(ElementKind::Paragraph, 0, &sentences(3)),
+        table(0..7),
+        table(7..14),
+        table(14..16),
+        table(16..18),
+    ];
+    let (text, chunks) = chunks_of("Stock", &elements, &small());
+    let bodies = bodies(&text, &chunks);
+    assert_eq!(bodies.len(), 4, "{bodies:?}");
+    for body in &bodies[1..] {
+        assert!(body.starts_with("Name | Count\n"), "{body}");
+    }
+    // Small pieces share a chunk.
+    assert!(bodies[2].contains("row7") && bodies[2].contains("row15"));
+    assert_eq!(bodies[3], "Name | Count\nrow16 | 16\nrow17 | 17");
+    assert!(
+        chunks
+            .iter()
+            .all(|chunk| chunk.new.meta.heading_path.is_empty())
+    );
+}
+
+#[test]
+fn a_chunk_in_the_middle_of_a_table_carries_its_header() {
+    let (text, chunks) = chunks_of("", &[table(0..40)], &small());
+    assert!(chunks.len() > 2);
+    for (chunk, body) in chunks.iter().zip(bodies(&text, &chunks)).skip(1) {
+        assert!(body.starts_with("row"), "{body}");
+        assert_eq!(chunk.new.meta.heading_path, "Name | Count");
+        assert_eq!(chunk.input, format!("Name | Count\n{body}"));
+        assert!(words(&chunk.input) <= small().max_tokens);
+    }
+    // Within a row its first cell too.
+    let row = format!("Item | Use\nPump | {}", "word ".repeat(80).trim());
+    let (_, chunks) = chunks_of("", &[element(ElementKind::Table, 0, &row)], &small());
+    assert!(chunks.len() > 2);
+    for chunk in &chunks[1..] {
+        assert_eq!(chunk.new.meta.heading_path, "Item | Use > Pump");
+        assert!(
+            chunk.input.starts_with("Item | Use > Pump\nword"),
+            "{}",
+            chunk.input
+        );
+    }
+    // Without a header there is none to repeat.
+    let rows = (0..40)
+        .map(|n| format!("{n} | {n}"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let (_, chunks) = chunks_of("", &[element(ElementKind::Table, 0, &rows)], &small());
+    assert!(
+        chunks
+            .iter()
+            .all(|chunk| chunk.new.meta.heading_path.is_empty())
+    );
+}
+
+#[test]
+fn the_descriptor_of_a_table_is_a_chunk_of_its_own() {
+    let elements = [
+        element(ElementKind::Paragraph, 0, "Before it."),
+        element(ElementKind::Heading, 1, "Stock"),
+        element(ElementKind::TableSummary, 0, "Table: 2 rows."),
+        table(0..2),
+        element(ElementKind::TableSummary, 0, "Table: 1 row."),
+        element(ElementKind::Paragraph, 0, "After it."),
+    ];
+    let (text, chunks) = chunks_of("", &elements, &small());
+    assert_eq!(
+        bodies(&text, &chunks),
+        [
+            "Before it.",
+            "Stock\n\nTable: 2 rows.",
+            "Name | Count\nrow0 | 0\nrow1 | 1",
+            "Table: 1 row.",
+            "After it."
+        ]
+    );
+    assert_eq!(chunks[2].new.meta.heading_path, "Stock");
+}
+
 #[test]
 fn a_word_beyond_any_budget_is_cut_not_dropped() {
     let long = "x".repeat(5000);
@@ -175,6 +275,7 @@ fn any_element() -> impl Strategy<Value = Element> {
         ElementKind::Paragraph,
         ElementKind::ListItem,
         ElementKind::Table,
+        ElementKind::TableSummary,
         ElementKind::Code,
         ElementKind::Note,
     ]);
@@ -211,6 +312,16 @@ proptest! {
             prop_assert!(chunk.input.ends_with(body));
             prop_assert!(words(&chunk.input) <= options.max_tokens);
             covered[span.start..span.end].fill(true);
+        }
+        // No chunk holds a descriptor and anything else but headings before it.
+        let rendered = Extracted { media_type: String::new(), title: None, elements: elements.clone(), report: ParseReport::default() }.render();
+        for chunk in &chunks {
+            let span = chunk.new.meta.span;
+            let inside = || elements.iter().zip(&rendered.spans).filter(|(_, s)| s.start < span.end && span.start < s.end);
+            if let Some(at) = inside().position(|(element, _)| element.kind == ElementKind::TableSummary) {
+                prop_assert_eq!(at + 1, inside().count());
+                prop_assert!(inside().take(at).all(|(element, _)| element.kind == ElementKind::Heading));
+            }
         }
         for (idx, letter) in text.chars().enumerate() {
             prop_assert!(covered[idx] || letter.is_whitespace(), "letter {} at {}", letter, idx);

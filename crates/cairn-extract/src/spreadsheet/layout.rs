@@ -194,7 +194,7 @@ fn to_table(rows: Vec<Row>, columns: &[u32]) -> Table {
     let n_cells = own.count();
     let n_header = merged_header_rows(&rows, columns);
     // Cells scattered over a wide area: a full grid of them would cost its area, not its cells.
-    let is_sparse = rows.len().saturating_mul(columns.len()) > 1_000_000 + 50 * n_cells;
+    let is_sparse = rows.len().saturating_mul(columns.len()) > 200_000 + 4 * n_cells;
     let mut grid: Vec<Vec<String>> = Vec::with_capacity(rows.len());
     for row in rows {
         if is_sparse {

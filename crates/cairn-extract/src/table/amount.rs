@@ -31,7 +31,9 @@ pub(super) struct Amount {
 
 /// Whether the letters before a number are those of a currency, not of a name with a number: `USD 5`, not `Q3`.
 fn is_currency(prefix: &str) -> bool {
-    const SHORT: &[&str] = &["Rs", "Rs.", "kr", "kr.", "Fr.", "R$", "US$", "C$", "A$", "zł", "Kč", "Ft", "lei"];
+    const SHORT: &[&str] = &[
+        "Rs", "Rs.", "kr", "kr.", "Fr.", "R$", "US$", "C$", "A$", "zł", "Kč", "Ft", "lei",
+    ];
     let is_code = prefix.len() == 3 && prefix.bytes().all(|b| b.is_ascii_uppercase());
     is_code || SHORT.contains(&prefix) || !prefix.chars().any(char::is_alphabetic)
 }
@@ -99,7 +101,8 @@ impl<'a> Shape<'a> {
         let n_commas = self.body.matches(',').count();
         let after = |mark: char| self.body.rsplit(mark).next().map_or(0, str::len);
         let single = |mark: char, this: Decimal| {
-            let is_short = after(mark) != 3 || self.body.starts_with('0') || self.body.starts_with(mark);
+            let is_short =
+                after(mark) != 3 || self.body.starts_with('0') || self.body.starts_with(mark);
             is_short.then_some(this)
         };
         match (n_points, n_commas) {
@@ -268,8 +271,18 @@ const fn full_year(year: u64) -> u64 {
 
 fn month(name: &str) -> Option<u64> {
     const NAMES: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september",
-        "october", "november", "december",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
     ];
     let name = name.to_lowercase();
     if name.len() < 3 {
@@ -283,7 +296,9 @@ fn month(name: &str) -> Option<u64> {
 /// numbers are small, unless some cell is written with points.
 pub(super) fn day_order<'a>(cells: impl Iterator<Item = &'a str>) -> DayOrder {
     for cell in cells {
-        let mut numbers = cell.split(['/', '-']).map(|part| part.trim().parse::<u32>().ok());
+        let mut numbers = cell
+            .split(['/', '-'])
+            .map(|part| part.trim().parse::<u32>().ok());
         if let (Some(Some(a)), Some(Some(b))) = (numbers.next(), numbers.next()) {
             if (13..=31).contains(&a) {
                 return DayOrder::DayFirst;
@@ -357,7 +372,10 @@ mod tests {
 
     #[test]
     fn amounts_are_written_as_their_column_does() {
-        assert_eq!(write(-123_456_789, 2, Decimal::Point, Some(',')), "-1,234,567.89");
+        assert_eq!(
+            write(-123_456_789, 2, Decimal::Point, Some(',')),
+            "-1,234,567.89"
+        );
         assert_eq!(write(123_456, 2, Decimal::Comma, Some('.')), "1.234,56");
         assert_eq!(write(5, 2, Decimal::Point, None), "0.05");
         assert_eq!(write(1234, 0, Decimal::Point, None), "1234");
@@ -368,15 +386,33 @@ mod tests {
         let key = |cell| day_key(cell, DayOrder::MonthFirst);
         assert_eq!(key("2024-01-31"), Some(20_240_131_000_000));
         assert_eq!(key("2024-01-31 12:30"), Some(20_240_131_123_000));
-        for same in ["31.01.2024", "1/31/2024", "31-Jan-24", "Jan 31, 2024", "31 January 2024"] {
+        for same in [
+            "31.01.2024",
+            "1/31/2024",
+            "31-Jan-24",
+            "Jan 31, 2024",
+            "31 January 2024",
+        ] {
             assert_eq!(key(same), key("2024-01-31"), "{same}");
         }
         assert_eq!(day_key("31/1/2024", DayOrder::DayFirst), key("2024-01-31"));
         assert!(key("Jan 2024") < key("Feb 2024"));
-        for other in ["2024", "12", "1.5", "Mayor 5", "2024-13-01", "a-b-c", "12:30", "1.2.3"] {
+        for other in [
+            "2024",
+            "12",
+            "1.5",
+            "Mayor 5",
+            "2024-13-01",
+            "a-b-c",
+            "12:30",
+            "1.2.3",
+        ] {
             assert_eq!(key(other), None, "{other}");
         }
-        assert_eq!(day_order(["3/4/2024", "13/4/2024"].into_iter()), DayOrder::DayFirst);
+        assert_eq!(
+            day_order(["3/4/2024", "13/4/2024"].into_iter()),
+            DayOrder::DayFirst
+        );
     }
 
     proptest! {

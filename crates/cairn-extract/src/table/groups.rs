@@ -58,13 +58,13 @@ pub(super) fn weight(text: &str) -> usize {
     let mut digits = 0usize;
     for c in text.chars() {
         if c.is_ascii_digit() {
-            n += usize::from(digits % 2 == 0);
+            n += usize::from(digits.is_multiple_of(2));
             digits += 1;
         } else {
             digits = 0;
         }
         if c.is_ascii_alphabetic() || (c.is_alphabetic() && c < '\u{2000}') {
-            n += usize::from(letters % 5 == 0);
+            n += usize::from(letters.is_multiple_of(5));
             letters += 1;
         } else {
             letters = 0;
@@ -126,17 +126,17 @@ fn cut(costs: &[usize], key: usize, is_repeated: bool) -> Vec<Vec<usize>> {
 }
 
 /// The pieces of one band. No columns stands for all of them.
-fn band(
-    table: &Table,
-    columns: &[usize],
-    key: Option<usize>,
-    push: &mut impl FnMut(Piece<'_>),
-) {
+fn band(table: &Table, columns: &[usize], key: Option<usize>, push: &mut impl FnMut(Piece<'_>)) {
     let n_columns = table.rows.iter().map(Vec::len).max().unwrap_or(0);
     let all: Vec<usize> = (0..n_columns.max(table.header.len())).collect();
     let inside = if columns.is_empty() { &all } else { columns };
     let of = |row: &[String]| {
-        let cells = inside.iter().map(|&at| cell_weight(row, at));
+        let is_filled = |at: &usize| !cell(row, *at).trim().is_empty();
+        let n_shown = inside
+            .iter()
+            .rposition(is_filled)
+            .map_or(0, |last| last + 1);
+        let cells = inside[..n_shown].iter().map(|&at| cell_weight(row, at));
         cells.sum::<usize>()
     };
     let piece = |rows| Piece { columns, rows, key };
@@ -167,12 +167,7 @@ fn band(
 }
 
 /// A row that is too long for a piece, cut between its cells.
-fn long_row(
-    table: &Table,
-    inside: &[usize],
-    whole: &Piece<'_>,
-    push: &mut impl FnMut(Piece<'_>),
-) {
+fn long_row(table: &Table, inside: &[usize], whole: &Piece<'_>, push: &mut impl FnMut(Piece<'_>)) {
     let row = &whole.rows[0];
     let is_filled = |at: &usize| !cell(row, *at).trim().is_empty();
     let filled: Vec<usize> = inside.iter().copied().filter(is_filled).collect();
@@ -207,7 +202,11 @@ fn long_row(
         push(Piece {
             columns,
             rows: whole.rows,
-            key: if is_repeat { filled.first().copied() } else { whole.key },
+            key: if is_repeat {
+                filled.first().copied()
+            } else {
+                whole.key
+            },
         });
     }
 }
@@ -220,7 +219,9 @@ mod tests {
 
     fn all(table: &Table) -> Vec<(Vec<usize>, usize)> {
         let mut out = Vec::new();
-        pieces(table, &mut |piece| out.push((piece.columns.to_vec(), piece.rows.len())));
+        pieces(table, &mut |piece| {
+            out.push((piece.columns.to_vec(), piece.rows.len()))
+        });
         out
     }
 
@@ -232,11 +233,17 @@ mod tests {
     fn rows_stay_whole_where_they_fit() {
         let table = Table {
             header: vec!["a".into(), "b".into()],
-            rows: (0..60).map(|n| vec![format!("name {n}"), n.to_string()]).collect(),
+            rows: (0..60)
+                .map(|n| vec![format!("name {n}"), n.to_string()])
+                .collect(),
             ..Table::default()
         };
         let pieces = all(&table);
-        assert!(pieces.iter().all(|(columns, n)| columns.is_empty() && *n <= MAX_ROWS));
+        assert!(
+            pieces
+                .iter()
+                .all(|(columns, n)| columns.is_empty() && *n <= MAX_ROWS)
+        );
         assert_eq!(pieces.iter().map(|(_, n)| n).sum::<usize>(), 60);
     }
 
@@ -244,7 +251,9 @@ mod tests {
     fn wide_tables_are_cut_into_bands_with_their_key() {
         let table = Table {
             header: (0..100).map(|n| format!("column {n}")).collect(),
-            rows: (0..3).map(|r| (0..100).map(|c| (r * c).to_string()).collect()).collect(),
+            rows: (0..3)
+                .map(|r| (0..100).map(|c| (r * c).to_string()).collect())
+                .collect(),
             ..Table::default()
         };
         let pieces = all(&table);
@@ -265,13 +274,24 @@ mod tests {
             rows: vec![short.clone(), row, short],
             ..Table::default()
         };
-        let expect = [(vec![], 1), (vec![0, 1], 1), (vec![0, 2, 3], 1), (vec![], 1)];
+        let expect = [
+            (vec![], 1),
+            (vec![0, 1], 1),
+            (vec![0, 2, 3], 1),
+            (vec![], 1),
+        ];
         assert_eq!(all(&table), expect);
     }
 
     #[test]
     fn weights_are_near_those_of_a_model() {
-        for (text, tokens) in [("Region", 2), ("2024-01-31", 6), ("1,234.50", 6), ("日本語", 3), ("a b c", 3)] {
+        for (text, tokens) in [
+            ("Region", 2),
+            ("2024-01-31", 6),
+            ("1,234.50", 6),
+            ("日本語", 3),
+            ("a b c", 3),
+        ] {
             assert_eq!(weight(text), tokens, "{text}");
         }
     }

@@ -96,7 +96,11 @@ fn row_line(row: &[String], columns: &[usize]) -> String {
     };
     let last = cells.iter().rposition(|cell| !cell.trim().is_empty());
     let mut line = String::new();
-    for (idx, cell) in cells.iter().enumerate().take(last.map_or(0, |last| last + 1)) {
+    for (idx, cell) in cells
+        .iter()
+        .enumerate()
+        .take(last.map_or(0, |last| last + 1))
+    {
         if idx > 0 {
             line.push_str(" | ");
         }
@@ -349,9 +353,16 @@ mod tests {
 
     #[test]
     fn headers_of_several_rows_are_joined() {
-        let rows = [["Region", "2024", "2024"], ["Region", "Q1", "Q2"], ["", "", "(sum)"]];
+        let rows = [
+            ["Region", "2024", "2024"],
+            ["Region", "Q1", "Q2"],
+            ["", "", "(sum)"],
+        ];
         let rows = rows.map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(join_header(&rows), ["Region", "2024 / Q1", "2024 / Q2 / (sum)"]);
+        assert_eq!(
+            join_header(&rows),
+            ["Region", "2024 / Q1", "2024 / Q2 / (sum)"]
+        );
     }
 
     proptest! {

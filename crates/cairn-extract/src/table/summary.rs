@@ -85,7 +85,7 @@ pub(super) fn summarize(table: &Table) -> Option<String> {
     Some(text)
 }
 
-fn cell<'a>(row: &'a [String], at: usize) -> &'a str {
+fn cell(row: &[String], at: usize) -> &str {
     row.get(at).map_or("", |cell| cell.trim())
 }
 
@@ -162,10 +162,7 @@ fn totals_note(totals: &[String]) -> String {
 }
 
 /// The rows of data, and the labels of the rows that sum them up.
-fn without_totals<'a>(
-    rows: &[&'a [String]],
-    n_columns: usize,
-) -> (Vec<&'a [String]>, Vec<String>) {
+fn without_totals<'a>(rows: &[&'a [String]], n_columns: usize) -> (Vec<&'a [String]>, Vec<String>) {
     let label = |row: &[String]| {
         let mut cells = row.iter().map(|cell| cell.trim());
         cells.find(|cell| !cell.is_empty()).unwrap_or("").to_owned()
@@ -208,8 +205,11 @@ fn without_totals<'a>(
         for (row, is_sum) in candidates.iter().zip(&mut is_sum) {
             let value = Shape::of(cell(row, at)).and_then(|s| s.value(numbers.decimal));
             *is_sum |= value.and_then(|v| v.with_scale(numbers.scale.max(v.scale)))
-                == Amount { units: total, scale: numbers.scale }
-                    .with_scale(numbers.scale.max(value.map_or(0, |v| v.scale)));
+                == Amount {
+                    units: total,
+                    scale: numbers.scale,
+                }
+                .with_scale(numbers.scale.max(value.map_or(0, |v| v.scale)));
         }
     }
     let sums: HashSet<*const String> = candidates
@@ -223,7 +223,12 @@ fn without_totals<'a>(
         .filter(|row| !is_total(&label(row)) && !sums.contains(&row.as_ptr()));
     let data = data.copied().collect();
     let is_sum = |row: &&&[String]| sums.contains(&row.as_ptr());
-    totals.extend(candidates.iter().filter(is_sum).map(|row| cell(row, 0).to_owned()));
+    totals.extend(
+        candidates
+            .iter()
+            .filter(is_sum)
+            .map(|row| cell(row, 0).to_owned()),
+    );
     (data, totals)
 }
 
@@ -258,7 +263,10 @@ struct Column<'a> {
 enum Kind<'a> {
     Numbers(Numbers<'a>),
     /// Rows of the first and the last day.
-    Days { first: usize, last: usize },
+    Days {
+        first: usize,
+        last: usize,
+    },
     Texts(Texts<'a>),
     Empty,
 }
@@ -325,8 +333,15 @@ impl<'a> Column<'a> {
                 })
             }
             Kind::Texts(texts) if texts.n_distinct > MAX_LISTED => {
-                let over = if texts.n_distinct >= MAX_DISTINCT { "at least " } else { "" };
-                Some(format!("{name}: {over}{} different values.", texts.n_distinct))
+                let over = if texts.n_distinct >= MAX_DISTINCT {
+                    "at least "
+                } else {
+                    ""
+                };
+                Some(format!(
+                    "{name}: {over}{} different values.",
+                    texts.n_distinct
+                ))
             }
             Kind::Texts(texts) => {
                 let values: Vec<String> = texts.listed.iter().map(|v| short(v)).collect();
@@ -345,7 +360,9 @@ impl<'a> Column<'a> {
                 if numbers.is_one_value {
                     parts.push(format!("always {}", shown(numbers.smallest)));
                 } else {
-                    for (what, row) in [("smallest", numbers.smallest), ("largest", numbers.largest)] {
+                    for (what, row) in
+                        [("smallest", numbers.smallest), ("largest", numbers.largest)]
+                    {
                         let key = keys.of_row(rows, row, self.at);
                         parts.push(format!("{what} {}{key}", shown(row)));
                     }
@@ -358,7 +375,11 @@ impl<'a> Column<'a> {
                     parts.push(count(n, "cell without a number", "cells without a number"));
                 }
                 if self.n_filled < rows.len() {
-                    parts.push(count(rows.len() - self.n_filled, "cell empty", "cells empty"));
+                    parts.push(count(
+                        rows.len() - self.n_filled,
+                        "cell empty",
+                        "cells empty",
+                    ));
                 }
                 Some(format!("{name}: {}.", parts.join(", ")))
             }
@@ -369,7 +390,9 @@ impl<'a> Column<'a> {
 impl Numbers<'_> {
     fn write(&self, units: i128, scale: u32) -> String {
         let text = write(units, scale, self.decimal, self.group);
-        let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |d| ("-", d));
+        let (sign, digits) = text
+            .strip_prefix('-')
+            .map_or(("", text.as_str()), |d| ("-", d));
         format!("{sign}{}{digits}{}", self.prefix, self.suffix)
     }
 
@@ -388,12 +411,18 @@ impl Numbers<'_> {
     }
 
     fn is_years(&self, rows: &[&[String]], at: usize) -> bool {
-        self.scale == 0 && [self.smallest, self.largest].iter().all(|&row| is_year(cell(rows[row], at)))
+        self.scale == 0
+            && [self.smallest, self.largest]
+                .iter()
+                .all(|&row| is_year(cell(rows[row], at)))
     }
 }
 
 fn is_year(cell: &str) -> bool {
-    cell.len() == 4 && cell.parse::<u32>().is_ok_and(|year| (1800..2200).contains(&year))
+    cell.len() == 4
+        && cell
+            .parse::<u32>()
+            .is_ok_and(|year| (1800..2200).contains(&year))
 }
 
 /// Four of five cells: some tables write `n/a` or a remark between their values.
@@ -411,7 +440,10 @@ fn days<'a>(filled: &[(usize, &'a str)]) -> Option<Kind<'a>> {
         return None;
     }
     let first = keys.iter().min_by_key(|(key, row)| (*key, *row))?.1;
-    let last = keys.iter().max_by_key(|(key, row)| (*key, std::cmp::Reverse(*row)))?.1;
+    let last = keys
+        .iter()
+        .max_by_key(|(key, row)| (*key, std::cmp::Reverse(*row)))?
+        .1;
     Some(Kind::Days { first, last })
 }
 
@@ -449,13 +481,17 @@ fn numbers<'a>(
         scaled.push((units, *row));
     }
     let smallest = *scaled.iter().min_by_key(|(units, row)| (*units, *row))?;
-    let largest = *scaled.iter().max_by_key(|(units, row)| (*units, std::cmp::Reverse(*row)))?;
+    let largest = *scaled
+        .iter()
+        .max_by_key(|(units, row)| (*units, std::cmp::Reverse(*row)))?;
     let is_percent = first.suffix.contains(['%', '‰']) || name.contains('%');
     let all_years = scale == 0 && filled.iter().all(|(_, cell)| is_year(cell));
     Some(Numbers {
         n: values.len(),
         decimal,
-        group: values.iter().find_map(|(_, _, shape)| shape.group_mark(decimal)),
+        group: values
+            .iter()
+            .find_map(|(_, _, shape)| shape.group_mark(decimal)),
         prefix: first.prefix,
         suffix: first.suffix,
         scale,
@@ -491,7 +527,9 @@ impl Keys {
         let mut naming = columns.iter().filter(|column| match &column.kind {
             Kind::Texts(texts) => texts.n_distinct > 1,
             Kind::Days { .. } => true,
-            Kind::Numbers(numbers) => !numbers.adds_up && numbers.n == column.n_filled && !numbers.suffix.contains('%'),
+            Kind::Numbers(numbers) => {
+                !numbers.adds_up && numbers.n == column.n_filled && !numbers.suffix.contains('%')
+            }
             Kind::Empty => false,
         });
         let mut found: Vec<usize> = naming.next().map(|column| column.at).into_iter().collect();

@@ -86,12 +86,18 @@ fn totals_are_those_that_add_up() {
         &["Exxon", "9"],
     ];
     let text = summarize(&table("", rows)).unwrap();
-    assert!(text.contains("5 rows") && text.contains("total 24"), "{text}");
+    assert!(
+        text.contains("5 rows") && text.contains("total 24"),
+        "{text}"
+    );
     let mut with_total = rows.to_vec();
     with_total[1] = &["Equinor", "5"];
     with_total.push(&["Total of all", "24"]);
     let text = summarize(&table("", &with_total)).unwrap();
-    assert!(text.contains("5 rows") && text.contains("total 24"), "{text}");
+    assert!(
+        text.contains("5 rows") && text.contains("total 24"),
+        "{text}"
+    );
     assert!(text.contains("(“Total of all”)"), "{text}");
     *with_total.last_mut().unwrap() = &["", "24"];
     let text = summarize(&table("", &with_total)).unwrap();
@@ -117,7 +123,12 @@ fn cells_of_other_kinds_are_counted() {
     // Different currencies have no sum.
     check(
         "",
-        &[&["Name", "Price"], &["a", "5 €"], &["b", "5 $"], &["c", "6 $"]],
+        &[
+            &["Name", "Price"],
+            &["a", "5 €"],
+            &["b", "5 $"],
+            &["c", "6 $"],
+        ],
         "Table: 3 rows, 2 columns: Name, Price. Name: 3 different values: a, b, c. Price: 3 different values: 5 €, 5 $, 6 $.",
     );
 }
@@ -133,8 +144,12 @@ fn grids_and_small_tables_have_no_descriptor() {
 
 #[test]
 fn a_wide_table_has_a_short_descriptor() {
-    let header: Vec<String> = (0..300).map(|n| format!("Measured value number {n}")).collect();
-    let rows = (0..5).map(|row| (0..300).map(|n| (row * n).to_string()).collect()).collect();
+    let header: Vec<String> = (0..300)
+        .map(|n| format!("Measured value number {n}"))
+        .collect();
+    let rows = (0..5)
+        .map(|row| (0..300).map(|n| (row * n).to_string()).collect())
+        .collect();
     let table = Table {
         header,
         rows,
@@ -143,7 +158,10 @@ fn a_wide_table_has_a_short_descriptor() {
     let text = summarize(&table).unwrap();
     assert!(text.chars().count() < MAX_CHARS + 60, "{text}");
     assert!(text.contains("and 292 more."), "{text}");
-    assert!(text.ends_with("more columns are not described here."), "{text}");
+    assert!(
+        text.ends_with("more columns are not described here."),
+        "{text}"
+    );
 }
 
 proptest! {
@@ -160,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn the_total_is_the_sum(values in prop::collection::vec(-1_000_000i64..1_000_000, 2..30)) {
+    fn the_total_is_the_sum(values in prop::collection::vec(-1_000_000i64..1_000_000, 3..30)) {
         let rows = values.iter().enumerate().map(|(n, cents)| {
             vec![format!("row {n}"), write((*cents).into(), 2, Decimal::Point, Some(','))]
         });

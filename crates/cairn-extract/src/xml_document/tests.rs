@@ -1,6 +1,8 @@
 //! Small documents of each vocabulary, and any input.
 
-use cairn_types::ElementKind::{self, Code, Heading, Image, ListItem, Note, Paragraph, Table};
+use cairn_types::ElementKind::{
+    self, Code, Heading, Image, ListItem, Note, Paragraph, Table, TableSummary,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -48,6 +50,11 @@ fn vocabularies_become_elements() {
                 (Heading, 2, "One"),
                 (Paragraph, 0, "Use x now."),
                 (Code, 0, "a\n  b"),
+                (
+                    TableSummary,
+                    0,
+                    "Table: 3 rows, 2 columns: N, V. N: 2 different values: both, k. V: total 3, smallest 1 (k), largest 2 (k), mean 1.5, 1 cell empty.",
+                ),
                 (Table, 0, "N | V\nboth\nk | 1\nk | 2"),
             ],
         ),
