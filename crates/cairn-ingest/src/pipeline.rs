@@ -23,7 +23,7 @@ use crate::error::IngestError;
 use crate::report::{DocumentReport, IngestEvent, StageTimes, Summary};
 
 /// Part of the pipeline fingerprint: raised when the chunker's output changes.
-const CHUNKER_VERSION: &str = "chunker-1";
+const CHUNKER_VERSION: &str = "chunker-2";
 
 /// Settings of the write path.
 #[derive(Debug, Clone)]
