@@ -25,7 +25,7 @@ use crate::chat::{ChatDelta, ChatProvider, ChatRequest};
 use crate::error::ChatError;
 use crate::secret::Secret;
 
-use self::classify::{Refusal, classify, retry_after};
+pub(crate) use self::classify::{Refusal, classify, retry_after};
 use self::reply::{Deadlines, Running};
 use self::wire::Dialect;
 
@@ -255,7 +255,7 @@ impl ChatProvider for OpenAiCompatible {
 }
 
 /// Reads a short body as far as it comes; a broken or slow one ends early, the status says enough.
-async fn read_small_body(mut response: Response, deadline: Instant) -> Vec<u8> {
+pub(crate) async fn read_small_body(mut response: Response, deadline: Instant) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Ok(Some(bytes))) = timeout_at(deadline, response.chunk()).await {
         let room = MAX_SMALL_BODY_BYTES - body.len();
@@ -267,7 +267,7 @@ async fn read_small_body(mut response: Response, deadline: Instant) -> Vec<u8> {
     body
 }
 
-fn parse_base_url(text: &str) -> Result<Url, ChatError> {
+pub(crate) fn parse_base_url(text: &str) -> Result<Url, ChatError> {
     let refused = |reason: &str| ChatError::Settings {
         setting: "base_url",
         reason: reason.to_owned(),
@@ -290,7 +290,7 @@ fn parse_base_url(text: &str) -> Result<Url, ChatError> {
     Ok(url)
 }
 
-fn bearer(key: &Secret) -> Result<HeaderValue, ChatError> {
+pub(crate) fn bearer(key: &Secret) -> Result<HeaderValue, ChatError> {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose())).map_err(|_| {
         ChatError::Settings {
             setting: "api_key",
@@ -301,7 +301,7 @@ fn bearer(key: &Secret) -> Result<HeaderValue, ChatError> {
     Ok(value)
 }
 
-fn host_and_port(url: &Url) -> String {
+pub(crate) fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{host}:{port}"),

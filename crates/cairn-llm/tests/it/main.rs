@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step ends the test")]
 
 mod server;
+mod transcription;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -79,7 +79,10 @@ impl Script {
 pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) authorization: Option<String>,
+    /// The body where it is JSON.
     pub(crate) body: Value,
+    pub(crate) content_type: String,
+    pub(crate) raw: Bytes,
 }
 
 #[derive(Default)]
@@ -156,6 +159,11 @@ async fn play(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Resp
         path: head.uri.path().to_owned(),
         authorization,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        content_type: head
+            .headers
+            .get("content-type")
+            .map_or_else(String::new, |value| value.to_str().unwrap().to_owned()),
+        raw: body,
     });
     shared.arrived.notify_one();
     let script = shared.scripts.lock().unwrap().pop_front();
