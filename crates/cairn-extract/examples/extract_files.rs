@@ -26,7 +26,7 @@ fn main() -> std::io::Result<()> {
             "--pdfium" if !args.is_empty() => configured = Some(PathBuf::from(args.remove(0))),
             "--password" if !args.is_empty() => passwords.push(args.remove(0)),
             "--languages" if !args.is_empty() => {
-                tools = Box::new(LocalTools::find(ToolSettings {
+                tools = Box::new(LocalTools::new(ToolSettings {
                     languages: args.remove(0).split('+').map(str::to_owned).collect(),
                     ..ToolSettings::default()
                 }));

@@ -181,8 +181,10 @@ impl Pipeline {
             prefix_tokens,
         } = self.options.chunk;
         let text = format!(
-            "{}|{CHUNKER_VERSION}|{max_tokens}|{overlap_tokens}|{min_tokens}|{prefix_tokens}|{tokens}",
-            cairn_extract::EXTRACTOR_VERSION
+            "{}|{CHUNKER_VERSION}|{max_tokens}|{overlap_tokens}|{min_tokens}|{prefix_tokens}|{tokens}|{}",
+            cairn_extract::EXTRACTOR_VERSION,
+            // A document that was read without a program has more in it once the program is there.
+            self.workers.tools_identity()
         );
         Fingerprint::of(text.as_bytes())
     }

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cairn_extract::{
-    ExtractOptions, NoTools, WorkerCommand, WorkerLimits, WorkerPool, find_pdfium,
+    ExtractOptions, LocalTools, Segment, ToolError, ToolSettings, WorkerCommand, WorkerLimits,
+    WorkerPool, find_pdfium,
 };
 use cairn_ingest::{ChunkOptions, Pipeline, PipelineOptions};
-use cairn_llm::{ChatProvider, LlmSettings, Secret};
+use cairn_llm::{ChatProvider, LlmSettings, Secret, Transcriber, TranscriptionOptions};
 use cairn_models::{LoadOptions, ModelError, ModelStore, NativeEmbedder};
 use cairn_server::{App, AppParts, ServerSettings};
 use cairn_store::{BlobLimits, BlobStore, DataDir, SqliteCatalog};
@@ -176,7 +177,47 @@ fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
         isolation: settings.isolation,
         ..WorkerLimits::default()
     };
-    Ok(WorkerPool::new(command, limits, options, Arc::new(NoTools)))
+    let tools = Arc::new(tools(settings)?);
+    Ok(WorkerPool::new(command, limits, options, tools))
+}
+
+/// The programs of this machine, and the transcription service where one is configured.
+fn tools(settings: &Settings) -> Result<LocalTools, Failure> {
+    let tools = LocalTools::new(ToolSettings {
+        recognize: settings.is_ocr_on,
+        tesseract: settings.tesseract.clone(),
+        languages: settings.ocr_languages.clone(),
+        libreoffice: settings.libreoffice.clone(),
+        ffmpeg: settings.ffmpeg.clone(),
+        ..ToolSettings::default()
+    });
+    let Some(base_url) = &settings.transcription_base_url else {
+        return Ok(tools);
+    };
+    let transcriber = Transcriber::new(TranscriptionOptions {
+        api_key: settings.transcription_api_key.as_deref().map(Secret::new),
+        model: settings.transcription_model.clone(),
+        language: settings.transcription_language.clone(),
+        ..TranscriptionOptions::new(base_url)
+    })?;
+    // Documents are read on threads that may block; the client needs the runtime.
+    let runtime = tokio::runtime::Handle::current();
+    let name = transcriber.name();
+    let transcribe = move |file_name: &str, audio: Vec<u8>| {
+        let spoken = runtime
+            .block_on(transcriber.transcribe(file_name, audio))
+            .map_err(|error| ToolError::Failed {
+                what: "transcription".to_owned(),
+                reason: error.to_string(),
+            })?;
+        let segments = spoken.into_iter().map(|spoken| Segment {
+            start_ms: spoken.start_ms,
+            end_ms: spoken.end_ms,
+            text: spoken.text,
+        });
+        Ok(segments.collect())
+    };
+    Ok(tools.with_transcription(name, Arc::new(transcribe)))
 }
 
 fn provider(llm: &LlmSettings) -> Result<Option<Arc<dyn ChatProvider>>, Failure> {

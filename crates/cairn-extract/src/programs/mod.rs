@@ -13,7 +13,7 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -69,12 +69,11 @@ impl Default for ToolSettings {
     }
 }
 
-/// The programs of this machine. Callable from many threads; the worker pool that calls bounds how many run at once.
+/// The programs of this machine, looked for when the first of them is needed. Callable from many threads; the worker pool that
+/// calls bounds how many run at once.
 pub struct LocalTools {
     settings: ToolSettings,
-    tesseract: Result<tesseract::Tesseract, ToolError>,
-    libreoffice: Option<PathBuf>,
-    ffmpeg: Option<PathBuf>,
+    found: OnceLock<Found>,
     transcribe: Option<Arc<Transcribe>>,
     /// What the transcription service is, for [`Tools::identity`].
     transcriber: String,
@@ -82,45 +81,29 @@ pub struct LocalTools {
     converting: Mutex<()>,
 }
 
+/// Where the programs are.
+struct Found {
+    tesseract: Result<tesseract::Tesseract, ToolError>,
+    libreoffice: Option<PathBuf>,
+    ffmpeg: Option<PathBuf>,
+}
+
 impl std::fmt::Debug for LocalTools {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LocalTools")
             .field("settings", &self.settings)
-            .field("identity", &self.identity())
+            .field("transcriber", &self.transcriber)
             .finish_non_exhaustive()
     }
 }
 
 impl LocalTools {
-    /// Looks for the programs, once. Logs a warning where a configured language or program is not there.
+    /// Programs by these settings, without a transcription service.
     #[must_use]
-    pub fn find(settings: ToolSettings) -> Self {
-        let tesseract = tesseract::find(&settings);
-        if let Ok(found) = &tesseract {
-            for language in &found.missing {
-                tracing::warn!(
-                    language,
-                    package = find::language_package(language),
-                    "Tesseract has no data for a configured language"
-                );
-            }
-        }
-        let libreoffice =
-            find::program(settings.libreoffice.as_deref(), &["soffice", "libreoffice"]);
-        let ffmpeg = find::program(settings.ffmpeg.as_deref(), &["ffmpeg"]);
-        for (configured, found) in [
-            (&settings.libreoffice, &libreoffice),
-            (&settings.ffmpeg, &ffmpeg),
-        ] {
-            if let (Some(path), None) = (configured, found) {
-                tracing::warn!(path = %path.display(), "a configured program cannot be run");
-            }
-        }
+    pub const fn new(settings: ToolSettings) -> Self {
         Self {
             settings,
-            tesseract,
-            libreoffice,
-            ffmpeg,
+            found: OnceLock::new(),
             transcribe: None,
             transcriber: String::new(),
             converting: Mutex::new(()),
@@ -138,17 +121,48 @@ impl LocalTools {
         self.transcribe = Some(transcribe);
         self
     }
+
+    fn found(&self) -> &Found {
+        self.found.get_or_init(|| Found::look(&self.settings))
+    }
+}
+
+impl Found {
+    /// Looks for the programs. Logs a warning where a configured language or program is not there.
+    fn look(settings: &ToolSettings) -> Self {
+        let tesseract = tesseract::find(settings);
+        for language in tesseract.iter().flat_map(|found| &found.missing) {
+            tracing::warn!(
+                language,
+                package = find::language_package(language),
+                "Tesseract has no data for a configured language"
+            );
+        }
+        let look = |configured: &Option<PathBuf>, names: &[&str]| {
+            let found = find::program(configured.as_deref(), names);
+            if let (Some(path), None) = (configured, &found) {
+                tracing::warn!(path = %path.display(), "a configured program cannot be run");
+            }
+            found
+        };
+        Self {
+            tesseract,
+            libreoffice: look(&settings.libreoffice, &["soffice", "libreoffice"]),
+            ffmpeg: look(&settings.ffmpeg, &["ffmpeg"]),
+        }
+    }
 }
 
 impl Tools for LocalTools {
     fn call(&self, request: &ToolRequest, payload: &[u8]) -> Result<Vec<u8>, ToolError> {
         match request {
-            ToolRequest::Recognize { dpi } => match &self.tesseract {
+            ToolRequest::Recognize { dpi } => match &self.found().tesseract {
                 Ok(tesseract) => tesseract.recognize(payload, *dpi, self.settings.page_deadline),
                 Err(error) => Err(error.clone()),
             },
             ToolRequest::Convert { from } => {
                 let soffice = self
+                    .found()
                     .libreoffice
                     .as_deref()
                     .ok_or_else(|| missing(request))?;
@@ -159,7 +173,7 @@ impl Tools for LocalTools {
                 let transcribe = self.transcribe.as_deref().ok_or_else(|| missing(request))?;
                 recording::transcribe(
                     &self.settings,
-                    self.ffmpeg.as_deref(),
+                    self.found().ffmpeg.as_deref(),
                     transcribe,
                     extension,
                     payload,
@@ -169,14 +183,16 @@ impl Tools for LocalTools {
     }
 
     fn identity(&self) -> String {
-        let languages = self
-            .tesseract
-            .as_ref()
-            .map_or("", |found| found.languages.as_str());
+        let Found {
+            tesseract,
+            libreoffice,
+            ffmpeg,
+        } = self.found();
+        let languages = tesseract.as_ref().map_or("", |found| &found.languages);
         format!(
             "tesseract={languages} libreoffice={} ffmpeg={} transcription={}",
-            self.libreoffice.is_some(),
-            self.ffmpeg.is_some(),
+            libreoffice.is_some(),
+            ffmpeg.is_some(),
             self.transcriber
         )
     }
@@ -221,7 +237,7 @@ mod tests {
     #[test]
     fn without_programs_every_request_says_what_it_needs() {
         let nowhere = Some(PathBuf::from("/no/such/program"));
-        let tools = LocalTools::find(ToolSettings {
+        let tools = LocalTools::new(ToolSettings {
             tesseract: nowhere.clone(),
             libreoffice: nowhere.clone(),
             ffmpeg: nowhere,
@@ -247,7 +263,7 @@ mod tests {
 
     #[test]
     fn recognition_can_be_switched_off() {
-        let tools = LocalTools::find(ToolSettings {
+        let tools = LocalTools::new(ToolSettings {
             recognize: false,
             ..ToolSettings::default()
         });

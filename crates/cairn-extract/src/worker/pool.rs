@@ -97,6 +97,12 @@ impl WorkerPool {
         )
     }
 
+    /// What of the tools decides what comes out of documents; see [`Tools::identity`].
+    #[must_use]
+    pub fn tools_identity(&self) -> String {
+        self.tools.identity()
+    }
+
     /// Extracts one document; blocks while all workers are busy, and then up to the deadline (and as long as
     /// tools take for it, within their own budget).
     ///

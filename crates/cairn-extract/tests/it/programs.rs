@@ -180,7 +180,7 @@ fn pictures_are_read() {
     if need("tesseract").is_none() {
         return;
     }
-    let tools = LocalTools::find(ToolSettings::default());
+    let tools = LocalTools::new(ToolSettings::default());
     assert!(tools.identity().contains("tesseract=eng"), "{tools:?}");
     let page = write(&["THE FERRY TO THE NORTH IS LATE", "ALL HANDS TO THE PIER"]);
     let extracted = read("board.bmp", &page.bmp(), &tools).unwrap();
@@ -202,7 +202,7 @@ fn pages_of_a_tiff_are_pages() {
     if need("tesseract").is_none() {
         return;
     }
-    let tools = LocalTools::find(ToolSettings::default());
+    let tools = LocalTools::new(ToolSettings::default());
     let pages = [
         write(&["FIRST THE BOAT"]),
         write(&[" "]),
@@ -231,7 +231,7 @@ fn a_picture_on_its_side_is_read_all_the_same() {
     if need("tesseract").is_none() {
         return;
     }
-    let tools = LocalTools::find(ToolSettings::default());
+    let tools = LocalTools::new(ToolSettings::default());
     // Orientation is told from many letters.
     let lines = [
         "THE FERRY TO THE NORTH IS LATE",
@@ -252,7 +252,7 @@ fn a_picture_without_text_is_empty_and_a_broken_one_fails() {
     if need("tesseract").is_none() {
         return;
     }
-    let tools = LocalTools::find(ToolSettings::default());
+    let tools = LocalTools::new(ToolSettings::default());
     let blank = read("a.bmp", &write(&["  "]).bmp(), &tools).unwrap_err();
     assert!(matches!(blank, ExtractError::Empty { .. }), "{blank}");
     let mut torn = write(&["TORN"]).bmp();
@@ -266,7 +266,7 @@ fn a_missing_language_names_its_package() {
     if need("tesseract").is_none() {
         return;
     }
-    let tools = LocalTools::find(ToolSettings {
+    let tools = LocalTools::new(ToolSettings {
         languages: vec!["xyz_abc".into()],
         ..ToolSettings::default()
     });
@@ -278,7 +278,7 @@ fn a_missing_language_names_its_package() {
         hint.contains("apt-get install tesseract-ocr-xyz-abc"),
         "{hint}"
     );
-    let tools = LocalTools::find(ToolSettings {
+    let tools = LocalTools::new(ToolSettings {
         languages: vec!["eng".into(), "xyz_abc".into()],
         ..ToolSettings::default()
     });
@@ -295,7 +295,7 @@ fn files_that_are_no_pictures_do_not_reach_tesseract() {
     fs_err::write(&picture, write(&["SECRET"]).bmp()).unwrap();
     // Tesseract takes any other file for a list of names of pictures and reads those.
     let list = format!("{}\n", picture.display());
-    let tools = LocalTools::find(ToolSettings::default());
+    let tools = LocalTools::new(ToolSettings::default());
     let error = tools
         .call(&ToolRequest::Recognize { dpi: None }, list.as_bytes())
         .unwrap_err();
@@ -324,7 +324,7 @@ type Seen = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 fn with_service(settings: ToolSettings) -> (LocalTools, Seen) {
     let seen = Seen::default();
     let sent = Arc::clone(&seen);
-    let tools = LocalTools::find(settings).with_transcription(
+    let tools = LocalTools::new(settings).with_transcription(
         "test",
         Arc::new(move |name: &str, bytes: Vec<u8>| {
             let mut sent = sent.lock().unwrap();
@@ -421,7 +421,7 @@ fn an_old_word_document_is_converted() {
     if need("libreoffice").is_none() {
         return;
     }
-    let tools = LocalTools::find(ToolSettings::default());
+    let tools = LocalTools::new(ToolSettings::default());
     // A container with a stream of the right name and nothing that Word would know.
     let error = read("a.doc", &ole_with("WordDocument"), &tools).unwrap_err();
     assert!(matches!(error, ExtractError::ToolFailed { .. }), "{error}");

@@ -140,6 +140,63 @@ pub(crate) const KEYS: &[Key] = &[
         "Path of libpdfium, which reads PDF files.",
     ),
     key(
+        "extract.ocr",
+        Kind::Choice(&["auto", "off"]),
+        "auto",
+        "Whether text in pictures and scanned pages is recognised, where Tesseract is installed.",
+    ),
+    key(
+        "extract.ocr_languages",
+        Kind::List,
+        "eng",
+        "Languages to recognise, as Tesseract calls them: `eng`, `deu`, `chi_sim`. Each needs its data installed.",
+    ),
+    key(
+        "extract.tesseract",
+        Kind::Text,
+        "",
+        "Path of `tesseract`, which reads pictures; empty looks in the search path.",
+    ),
+    key(
+        "extract.libreoffice",
+        Kind::Text,
+        "",
+        "Path of `soffice`, which converts DOC and PPT; empty looks in the search path.",
+    ),
+    key(
+        "extract.ffmpeg",
+        Kind::Text,
+        "",
+        "Path of `ffmpeg`, which takes the sound out of recordings; empty looks in the search path.",
+    ),
+    key(
+        "transcription.base_url",
+        Kind::Text,
+        "",
+        "OpenAI-compatible endpoint that writes down speech, e.g. `http://127.0.0.1:8000/v1`. Recordings are sent there. Empty: they are passed over.",
+    ),
+    Key {
+        is_secret: true,
+        ..key(
+            "transcription.api_key",
+            Kind::Text,
+            "",
+            "Key for that endpoint.",
+        )
+    },
+    key(
+        "transcription.model",
+        Kind::Text,
+        "whisper-1",
+        "Model name for transcriptions.",
+    ),
+    key(
+        "transcription.language",
+        Kind::Text,
+        "",
+        "Language of the recordings (ISO 639-1, `en`); empty lets the service find out.",
+    ),
+    key(
         "web.allow_private",
         Kind::List,
         "",
