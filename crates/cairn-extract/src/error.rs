@@ -122,7 +122,7 @@ impl HasKind for ExtractError {
             Self::Unsupported { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             Self::PasswordRequired => Some("save a copy without the password and add that".into()),
             Self::Empty { .. } => {
-                Some("a scanned document needs text recognition before it can be added".into())
+                Some("text in pictures and scans is recognised where Tesseract has their language: see `extract.ocr_languages`".into())
             }
             Self::TooLarge { .. } => Some("split the document, or raise the limit".into()),
             Self::TimedOut { .. } | Self::OutOfMemory { .. } => {

@@ -203,7 +203,7 @@ impl State {
             "vanish" if self.in_run => self.is_hidden = is_on(element),
             "tab" | "ptab" if self.in_run && !self.in_run_properties => self.push("\t"),
             "br" | "cr" if self.in_run => self.push("\n"),
-            "noBreakHyphen" => self.push("-"),
+            "noBreakHyphen" => self.push("\u{2011}"),
             "sym" => self.push(" "),
             "oMath" => self.formula = Some(Math::default()),
             "sdt" => self.is_prompt = false,
