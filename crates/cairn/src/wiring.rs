@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cairn_extract::worker::Launcher;
 use cairn_extract::{
     ExtractOptions, LocalTools, Segment, ToolError, ToolSettings, WorkerCommand, WorkerLimits,
     WorkerPool, find_pdfium,
@@ -162,8 +163,15 @@ fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
         )
     })?;
     let command = WorkerCommand {
-        program,
+        program: program.clone(),
         args: vec!["worker".into()],
+    };
+    let launcher = Launcher {
+        command: WorkerCommand {
+            program,
+            args: vec!["launch".into()],
+        },
+        isolation: settings.isolation,
     };
     let options = ExtractOptions {
         pdfium: find_pdfium(settings.pdfium.as_deref()),
@@ -177,14 +185,15 @@ fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
         isolation: settings.isolation,
         ..WorkerLimits::default()
     };
-    let tools = Arc::new(tools(settings)?);
+    let tools = Arc::new(tools(settings, launcher)?);
     Ok(WorkerPool::new(command, limits, options, tools))
 }
 
 /// The programs of this machine, and the transcription service where one is configured.
-fn tools(settings: &Settings) -> Result<LocalTools, Failure> {
+fn tools(settings: &Settings, launcher: Launcher) -> Result<LocalTools, Failure> {
     let tools = LocalTools::new(ToolSettings {
         recognize: settings.is_ocr_on,
+        launcher: Some(launcher),
         tesseract: settings.tesseract.clone(),
         languages: settings.ocr_languages.clone(),
         libreoffice: settings.libreoffice.clone(),

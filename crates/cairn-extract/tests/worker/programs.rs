@@ -401,7 +401,7 @@ fn tools_run_within_walls() {
         }),
         ..ToolSettings::default()
     };
-    let tools = LocalTools::find(settings.clone());
+    let tools = LocalTools::new(settings.clone());
     if installed(&["tesseract"]).is_some() {
         let mut picture = b"P5 200 100 255\n".to_vec();
         picture.resize(picture.len() + 200 * 100, 0xff);
@@ -409,7 +409,7 @@ fn tools_run_within_walls() {
         let table = tools.call(&recognize, &picture).unwrap();
         assert!(table.starts_with(b"level\t"), "{}", text(&table));
         // It is the launcher that starts it.
-        let nowhere = LocalTools::find(ToolSettings {
+        let nowhere = LocalTools::new(ToolSettings {
             launcher: Some(Launcher {
                 command: WorkerCommand {
                     program: "/nonexistent/launcher".into(),
