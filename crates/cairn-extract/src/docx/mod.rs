@@ -2,7 +2,7 @@
 //!
 //! Names are compared without their namespace prefix: both flavours of the format use the same local names.
 //! Deleted text of tracked changes and hidden text are left out; footnotes and comments follow the paragraph
-//! that refers to them; headers come first and footers last, each text once.
+//! that refers to them; headers and footers are furniture, each text once.
 
 mod body;
 mod styles;
@@ -46,8 +46,9 @@ pub(crate) fn read(
     for kind in ["footnotes", "endnotes", "comments"] {
         notes.extend(body::read(&one(parts(kind, builder)?)).notes);
     }
-    let headers = furniture(&parts("header", builder)?, builder);
-    let footers = furniture(&parts("footer", builder)?, builder);
+    for kind in ["header", "footer"] {
+        push_furniture(&parts(kind, builder)?, builder);
+    }
     builder.title = package.title("docProps/core.xml")?;
 
     let mut state = State {
@@ -58,21 +59,15 @@ pub(crate) fn read(
         numbering,
         notes: &notes,
     };
-    for text in headers {
-        state.builder.push(Element::new(ElementKind::Note, text));
-    }
     state.note_problems(&body);
     for item in &body.items {
         state.item(item)?;
     }
-    for text in footers {
-        state.builder.push(Element::new(ElementKind::Note, text));
-    }
     Ok(())
 }
 
-/// Texts of headers or footers: each once, none that is only a number.
-fn furniture(parts: &[String], builder: &mut Builder) -> Vec<String> {
+/// Adds the texts of headers or footers: each once, none that is only a number.
+fn push_furniture(parts: &[String], builder: &mut Builder) {
     let mut texts: Vec<String> = Vec::new();
     for xml in parts {
         let mut text = String::new();
@@ -92,12 +87,12 @@ fn furniture(parts: &[String], builder: &mut Builder) -> Vec<String> {
         }
         let text = collapse_lines(&text);
         if text.chars().any(char::is_alphabetic) && !texts.contains(&text) {
+            builder.furniture(&text, None, None);
             texts.push(text);
         } else {
             builder.left_out(count_text(&text));
         }
     }
-    texts
 }
 
 struct State<'a, 'b> {

@@ -12,4 +12,6 @@ mod pdf_pages;
 mod pdf_tables;
 #[cfg(test)]
 mod programs;
+#[cfg(test)]
+mod quality;
 mod texts;
