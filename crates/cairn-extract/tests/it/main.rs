@@ -14,4 +14,5 @@ mod pdf_tables;
 mod programs;
 #[cfg(test)]
 mod quality;
+#[cfg(test)]
 mod texts;

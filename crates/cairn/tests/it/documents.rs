@@ -207,13 +207,13 @@ async fn originals_are_saved_and_pages_drawn() {
     let listed = cairn.run(&["docs", "list", "--json"]).await.ok().lines();
     let id = listed[0]["id"].as_str().unwrap();
     let to = cairn.files().join("copy");
-    std::fs::create_dir(&to).unwrap();
+    fs_err::create_dir(&to).unwrap();
     let folder = to.to_str().unwrap();
     let saved = cairn.json(&["docs", "save", id, "--to", folder]).await;
     assert_eq!(saved["size_bytes"], 13);
-    let copy = || std::fs::read_to_string(to.join("note.md")).unwrap();
+    let copy = || fs_err::read_to_string(to.join("note.md")).unwrap();
     assert_eq!(copy(), "# Note\n\nText.");
-    std::fs::write(to.join("note.md"), "mine").unwrap();
+    fs_err::write(to.join("note.md"), "mine").unwrap();
     cairn
         .run(&["docs", "save", id, "--to", folder])
         .await
@@ -248,7 +248,7 @@ async fn originals_are_saved_and_pages_drawn() {
         "docs", "save", id, "--page", "1", "--width", "200", "--to", path,
     ];
     cairn.run(&args).await.ok();
-    let png = std::fs::read(&file).unwrap();
+    let png = fs_err::read(&file).unwrap();
     assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
     assert_eq!(png[16..20], 200u32.to_be_bytes(), "the width asked for");
     cairn
