@@ -165,7 +165,7 @@ fn all_tools() -> Box<dyn Tools> {
     let has_ocr = cairn_testkit::need("tesseract").is_some();
     let has_office = cairn_testkit::need("libreoffice").is_some();
     if has_ocr || has_office {
-        Box::new(LocalTools::find(ToolSettings {
+        Box::new(LocalTools::new(ToolSettings {
             languages: vec!["eng".to_owned()],
             ..ToolSettings::default()
         }))
