@@ -71,7 +71,7 @@ pub enum IngestEvent {
         n_bytes: u64,
     },
     /// A document is done.
-    Document(IngestDocument),
+    Document(Box<IngestDocument>),
     /// Chunks were embedded.
     Embedded {
         /// How many.

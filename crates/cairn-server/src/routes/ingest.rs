@@ -248,7 +248,7 @@ fn tell(event: Event, lines: &Lines, counted: &mut Summary, published: &Notify) 
         }
         Event::Document(report) => {
             count(&report, counted);
-            lines.write(&IngestEvent::Document(to_document(report)));
+            lines.write(&IngestEvent::Document(Box::new(to_document(report))));
         }
         Event::Embedded { n_chunks } => {
             counted.n_embedded += n_chunks;
@@ -282,12 +282,10 @@ fn to_document(report: DocumentReport) -> IngestDocument {
         reason: report.reason,
         document_id: report.document.map(|id| id.to_string()),
         chunks: report.n_chunks,
-        status: report.parse.is_some().then(|| {
-            if report.is_partial {
-                DocumentStatus::Partial
-            } else {
-                DocumentStatus::Ok
-            }
+        status: report.parse.is_some().then_some(if report.is_partial {
+            DocumentStatus::Partial
+        } else {
+            DocumentStatus::Ok
         }),
         coverage: report.parse.as_ref().map(|parse| parse.coverage()),
         report: report.parse.as_deref().map(Into::into),

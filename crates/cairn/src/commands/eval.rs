@@ -13,8 +13,8 @@ use cairn_ingest::{IngestEvent, PreparedDocument};
 use cairn_llm::LlmSettings;
 use cairn_models::ModelStore;
 use cairn_server::api::{
-    ChatReply, ChatRequest, DocumentRef, IngestDocument, IngestEvent as ApiEvent, IngestRequest,
-    Outcome, SearchMode, SearchReply, SearchRequest, Status,
+    ChatReply, ChatRequest, DocumentRef, IngestEvent as ApiEvent, IngestRequest, Outcome,
+    SearchMode, SearchReply, SearchRequest, Status,
 };
 use cairn_server::{Surface, router};
 use cairn_types::{Element, ElementKind, ErrorKind, Extracted, ParseReport, Source};
@@ -386,12 +386,12 @@ async fn run_golden(
         .client
         .lines(Method::POST, "/local/v1/ingest", Some(&request), |line| {
             match read_line(line)? {
-                ApiEvent::Document(IngestDocument {
-                    path,
-                    outcome: Outcome::Failed | Outcome::Skipped,
-                    reason,
-                    ..
-                }) => not_read.push(format!("{path}: {}", reason.unwrap_or_default())),
+                ApiEvent::Document(document)
+                    if matches!(document.outcome, Outcome::Failed | Outcome::Skipped) =>
+                {
+                    let reason = document.reason.unwrap_or_default();
+                    not_read.push(format!("{}: {reason}", document.path));
+                }
                 ApiEvent::Summary(summary) => error = summary.error,
                 ApiEvent::Document(_) | ApiEvent::Discovered { .. } | ApiEvent::Embedded { .. } => {
                 }
