@@ -53,8 +53,10 @@ struct Site {
 impl Site {
     async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut site = Self::default();
-        site.base = format!("http://{}", listener.local_addr().unwrap());
+        let site = Self {
+            base: format!("http://{}", listener.local_addr().unwrap()),
+            ..Self::default()
+        };
         let own = site.clone();
         let router = Router::new().fallback(move |request: Request| {
             let response = own.answer(&request);
