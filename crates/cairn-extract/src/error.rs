@@ -120,7 +120,7 @@ impl HasKind for ExtractError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unsupported { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
-            Self::PasswordRequired => Some("save a copy without the password and add that".into()),
+            Self::PasswordRequired => Some("save a copy without the password, or for a PDF add the password to `extract.passwords`".into()),
             Self::Empty { .. } => {
                 Some("text in pictures and scans is recognised where Tesseract has their language: see `extract.ocr_languages`".into())
             }

@@ -175,6 +175,7 @@ fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
     };
     let options = ExtractOptions {
         pdfium: find_pdfium(settings.pdfium.as_deref()),
+        passwords: settings.passwords.clone(),
         ..ExtractOptions::default()
     };
     let limits = WorkerLimits {
@@ -268,6 +269,7 @@ fn pipeline_options(settings: &Settings) -> PipelineOptions {
         },
         n_parsers: settings.n_workers,
         max_file_bytes: settings.max_file_bytes,
+        partial_below: settings.partial_below,
         ..PipelineOptions::default()
     }
 }

@@ -122,6 +122,12 @@ pub(crate) const KEYS: &[Key] = &[
         "Whether documents are parsed on a system without Landlock or seccomp; see `isolation.md`.",
     ),
     key(
+        "ingest.partial_below_percent",
+        Kind::Number(0, 100),
+        "90",
+        "A document of which less than this was understood is `partial`, as is one in which something is known to be missing.",
+    ),
+    key(
         "ingest.chunk_tokens",
         Kind::Number(32, 8192),
         "256",
@@ -139,6 +145,15 @@ pub(crate) const KEYS: &[Key] = &[
         "",
         "Path of libpdfium, which reads PDF files.",
     ),
+    Key {
+        is_secret: true,
+        ..key(
+            "extract.passwords",
+            Kind::List,
+            "",
+            "Passwords tried on protected PDF files, one after the other.",
+        )
+    },
     key(
         "extract.ocr",
         Kind::Choice(&["auto", "off"]),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cairn_extract::IsolationPolicy;
+use cairn_extract::{IsolationPolicy, Passwords};
 
 use super::load::Effective;
 
@@ -22,9 +22,11 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
     pub(crate) worker_memory_bytes: u64,
     pub(crate) isolation: IsolationPolicy,
+    pub(crate) partial_below: f64,
     pub(crate) chunk_tokens: usize,
     pub(crate) overlap_tokens: usize,
     pub(crate) pdfium: Option<PathBuf>,
+    pub(crate) passwords: Passwords,
     pub(crate) is_ocr_on: bool,
     pub(crate) ocr_languages: Vec<String>,
     pub(crate) tesseract: Option<PathBuf>,
@@ -89,9 +91,13 @@ impl Settings {
                 "required" => IsolationPolicy::Required,
                 _ => IsolationPolicy::BestEffort,
             },
+            partial_below: f64::from(
+                u8::try_from(number("ingest.partial_below_percent")).unwrap_or(100),
+            ) / 100.0,
             chunk_tokens: count("ingest.chunk_tokens"),
             overlap_tokens: count("ingest.overlap_tokens"),
             pdfium: some("extract.pdfium").map(PathBuf::from),
+            passwords: list("extract.passwords").into(),
             is_ocr_on: text("extract.ocr") != "off",
             ocr_languages: list("extract.ocr_languages"),
             tesseract: some("extract.tesseract").map(PathBuf::from),

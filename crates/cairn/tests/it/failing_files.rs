@@ -106,6 +106,26 @@ async fn an_encrypted_pdf_says_so() {
 }
 
 #[tokio::test]
+async fn a_known_password_opens_a_pdf() {
+    let Some([pdfium, data]) = need_all(["pdfium", "data"]) else {
+        return;
+    };
+    let locked = fs_err::read(data.join("docs/pdf/libreoffice-writer-password.pdf")).unwrap();
+    let cairn = Cairn::new().set("CAIRN_EXTRACT__PDFIUM", pdfium);
+    write(&cairn.files(), "locked.pdf", &locked);
+    let lines = cairn.run(&["ingest", ".", "--json"]).await.code(1).lines();
+    let reason = line(&lines, "locked.pdf")["reason"].as_str().unwrap();
+    assert!(reason.contains("`extract.passwords`"), "{reason}");
+    let cairn = cairn.set("CAIRN_EXTRACT__PASSWORDS", "wrong,openpassword");
+    let lines = cairn.run(&["ingest", ".", "--json"]).await.ok().lines();
+    assert_eq!(line(&lines, "locked.pdf")["outcome"], "added");
+    let shown = cairn.run(&["config"]).await.ok();
+    assert!(!shown.stdout.contains("openpassword"), "{shown:#?}");
+    let found = cairn.run(&["search", "consetetur sadipscing"]).await.ok();
+    assert!(found.stdout.contains("Lorem ipsum"), "{found:#?}");
+}
+
+#[tokio::test]
 async fn without_pdfium_a_pdf_fails_with_a_way_out() {
     let cairn = Cairn::new().set("CAIRN_EXTRACT__PDFIUM", "/no/such/libpdfium.so");
     write(&cairn.files(), "a.pdf", encrypted_pdf());
