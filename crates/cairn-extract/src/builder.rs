@@ -16,6 +16,8 @@ const MAX_WARNINGS: usize = 200;
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     pub(crate) title: Option<String>,
+    /// Headings are names of sheets or parts: none of them is the document's title.
+    pub(crate) headings_are_names: bool,
     pub(crate) report: ParseReport,
     elements: Vec<Element>,
     /// What repeats on pages; goes after the body.
@@ -203,9 +205,10 @@ impl Builder {
             .map(|title| crate::text::collapse(&title))
             .filter(|title| !title.is_empty())
             .or_else(|| {
+                let headings = if self.headings_are_names { 0 } else { 20 };
                 self.elements
                     .iter()
-                    .take(20)
+                    .take(headings)
                     .find(|element| element.kind == ElementKind::Heading)
                     .map(|element| crate::text::collapse(&element.text))
             });

@@ -24,6 +24,7 @@ pub(crate) fn read_zip(
     cx: &Context<'_>,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
+    builder.headings_are_names = true;
     let mut archive = Archive::open(bytes, cx)?;
     for index in 0..archive.len() {
         let (name, content) = archive.read_at(index);
@@ -50,6 +51,7 @@ pub(crate) fn read_tar(
 ) -> Result<(), ExtractError> {
     let damaged =
         |error: std::io::Error| ExtractError::malformed(format!("damaged archive: {error}"));
+    builder.headings_are_names = true;
     let mut archive = tar::Archive::new(bytes);
     let max_entries = cx.options.max_zip_entries;
     let mut n_entries = 0;
@@ -130,6 +132,7 @@ pub(crate) fn read_gzip(
             }
         }
     }
+    builder.headings_are_names = true;
     let inner = inner_name(name);
     if crate::detect::detect(&inner, &content) == crate::detect::MediaType::Tar {
         return read_tar(&content, cx, builder);

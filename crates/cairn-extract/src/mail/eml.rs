@@ -37,6 +37,7 @@ pub(crate) fn read(
 }
 
 fn read_mailbox(bytes: &[u8], cx: &Context<'_>, builder: &mut Builder) -> Result<(), ExtractError> {
+    builder.headings_are_names = true;
     for (idx, message) in MessageIterator::new(bytes).enumerate() {
         let name = format!("message {}", idx + 1);
         let message = message

@@ -356,6 +356,7 @@ pub(super) fn push_sheet(builder: &mut Builder, mut sheet: Sheet, budget: &mut B
     } else {
         name.clone()
     };
+    builder.headings_are_names = true;
     builder.heading(1, label.clone());
     sheet.settle();
     let note = sheet.warn_hidden(builder);
