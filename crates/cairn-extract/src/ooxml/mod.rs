@@ -1,4 +1,4 @@
-//! What Word and PowerPoint documents share: the package (ECMA-376 part 2), charts, diagrams, text of drawings.
+//! What Word, PowerPoint and Excel documents share: the package (ECMA-376 part 2), charts, diagrams, text of drawings.
 //!
 //! A package is a ZIP archive whose parts name each other in relationships. Parts that are missing or damaged
 //! cost their own content and a warning, never the document; limits of the archive end everything.
@@ -21,10 +21,10 @@ use crate::extract::read_part;
 use crate::text::{clean, collapse};
 use crate::xml::{attr, part_text, reader, reference};
 
+pub(crate) use chart::push_chart;
 pub(crate) use drawing::{ListStyle, TextBody};
 pub(crate) use math::Math;
 
-use chart::push_chart;
 use diagram::push_diagram;
 
 /// An opened package.
@@ -52,8 +52,12 @@ pub(crate) struct Relationships(Vec<Relationship>);
 impl Relationships {
     /// Name of the part with this id.
     pub(crate) fn target(&self, id: &str) -> Option<&str> {
-        let found = self.0.iter().find(|rel| rel.id == id)?;
-        Some(&found.target)
+        Some(&self.get(id)?.target)
+    }
+
+    /// The relationship with this id.
+    pub(crate) fn get(&self, id: &str) -> Option<&Relationship> {
+        self.0.iter().find(|rel| rel.id == id)
     }
 
     /// Names of the parts of this kind, in order.
@@ -139,6 +143,15 @@ impl<'a> Package<'a> {
             Ok(Some(bytes)) => Ok(parse_relationships(&part_text(&bytes), folder)),
             Ok(None) | Err(ExtractError::Malformed { .. }) => Ok(Relationships::default()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The title that the properties of the package name, if any.
+    pub(crate) fn own_title(&mut self) -> Result<Option<String>, ExtractError> {
+        let rels = self.relationships("")?;
+        match rels.of_kind("core-properties").next() {
+            Some(part) => self.title(part),
+            None => Ok(None),
         }
     }
 

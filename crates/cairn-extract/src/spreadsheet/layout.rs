@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use super::sheet::{Origin, Row};
 use crate::builder::{Builder, count_text};
-use crate::table::{Table, join_header, looks_like_header, push_table};
+use crate::table::{MAX_HEADER_ROWS, Table, join_header, looks_like_header, push_table};
 
 /// How often a block is cut by rows and columns in turn. A guess: more than people nest tables.
 const MAX_CUTS: usize = 4;
-/// Header rows above each other. A guess.
-const MAX_HEADER_ROWS: usize = 4;
 
 /// Rows that belong together.
 #[derive(Debug, Default)]

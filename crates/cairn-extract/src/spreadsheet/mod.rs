@@ -4,6 +4,7 @@
 //! blocks, headers, titles) is the same for all.
 
 mod comments;
+mod drawings;
 mod layout;
 mod number_format;
 mod number_section;

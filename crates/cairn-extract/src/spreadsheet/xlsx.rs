@@ -10,12 +10,13 @@ use cairn_types::WarningCode;
 use quick_xml::events::{BytesStart, Event};
 
 use super::comments::push_comments;
+use super::drawings::push_drawings;
 use super::number_format::{Epoch, NumberFormat, builtin};
 use super::sheet::{Budget, Merged, Sheet, push_sheet};
-use crate::archive::Archive;
 use crate::builder::Builder;
 use crate::context::Context;
 use crate::error::ExtractError;
+use crate::ooxml::Package;
 use crate::xml::{attr, part_text, reader, reference};
 
 /// Columns and rows of a sheet; a cell that claims to stand beyond is taken as the next one.
@@ -28,28 +29,19 @@ pub(crate) fn read_xlsx(
     cx: &Context<'_>,
     builder: &mut Builder,
 ) -> Result<(), ExtractError> {
-    let mut parts = Parts::open(bytes, cx)?;
-    let root = parts.relations("")?;
-    let book_path = root
-        .iter()
-        .find(|relation| relation.kind == "officeDocument")
-        .map_or_else(|| "xl/workbook.xml".to_owned(), |r| r.target.clone());
-    let Some(book) = parts.text(&book_path)? else {
+    let mut package = Package::open(bytes, cx)?;
+    let path = package.main_part("xl/workbook.xml")?;
+    let Some(book) = text_of(&mut package, &path)? else {
         return Err(ExtractError::malformed("the workbook part is missing"));
     };
-    if let Some(core) = root.iter().find(|r| r.kind == "core-properties")
-        && let Some(core) = parts.text(&core.target)?
-    {
-        builder.title = first_text(&core, "title");
-    }
-    let relations = parts.relations(&book_path)?;
-    let by_kind = |kind: &str| relations.iter().find(|relation| relation.kind == kind);
-    let styles = match by_kind("styles") {
-        Some(relation) => parts.text(&relation.target)?,
+    builder.title = package.own_title()?;
+    let rels = package.relationships(&path)?;
+    let styles = match rels.of_kind("styles").next() {
+        Some(target) => text_of(&mut package, target)?,
         None => None,
     };
-    let strings = match by_kind("sharedStrings") {
-        Some(relation) => parts.text(&relation.target)?,
+    let strings = match rels.of_kind("sharedStrings").next() {
+        Some(target) => text_of(&mut package, target)?,
         None => None,
     };
     let (sheets, epoch) = read_workbook(&book);
@@ -64,18 +56,21 @@ pub(crate) fn read_xlsx(
     let mut budget = Budget::default();
     let mut n_read = 0;
     for entry in sheets {
-        let Some(relation) = relations
-            .iter()
-            .find(|r| Some(&r.id) == entry.relation.as_ref())
-        else {
+        let Some(relation) = entry.relation.as_ref().and_then(|id| rels.get(id)) else {
             missing_sheet(builder, &entry.name);
             continue;
         };
-        if relation.kind == "chartsheet" || relation.kind == "dialogsheet" {
+        let path = relation.target.clone();
+        if relation.kind == "dialogsheet" {
             continue;
         }
-        let path = relation.target.clone();
-        let Some(text) = parts.text(&path)? else {
+        if relation.kind == "chartsheet" {
+            n_read += 1;
+            builder.heading(1, entry.name);
+            push_drawings(&mut package, &path, builder)?;
+            continue;
+        }
+        let Some(text) = text_of(&mut package, &path)? else {
             missing_sheet(builder, &entry.name);
             continue;
         };
@@ -96,10 +91,9 @@ pub(crate) fn read_xlsx(
             );
         }
         push_sheet(builder, sheet, &mut budget);
-        for relation in parts.relations(&path)? {
-            if relation.kind == "comments"
-                && let Some(text) = parts.text(&relation.target)?
-            {
+        push_drawings(&mut package, &path, builder)?;
+        for target in package.relationships(&path)?.of_kind("comments") {
+            if let Some(text) = text_of(&mut package, target)? {
                 push_comments(&text, builder);
             }
         }
@@ -119,123 +113,14 @@ fn missing_sheet(builder: &mut Builder, name: &str) {
     );
 }
 
-/// The archive, with names that are found whatever their case and slashes.
-struct Parts<'a> {
-    archive: Archive<'a>,
-    names: HashMap<String, String>,
-}
-
-/// A line of a `.rels` part.
-struct Relation {
-    id: String,
-    /// Last part of its type: `worksheet`.
-    kind: String,
-    /// Path in the archive.
-    target: String,
-}
-
-impl<'a> Parts<'a> {
-    fn open(bytes: &'a [u8], cx: &'a Context<'a>) -> Result<Self, ExtractError> {
-        let archive = Archive::open(bytes, cx)?;
-        let names = archive.names().into_iter();
-        let names = names.map(|name| (plain_name(&name), name)).collect();
-        Ok(Self { archive, names })
-    }
-
-    fn text(&mut self, path: &str) -> Result<Option<String>, ExtractError> {
-        let Some(name) = self.names.get(&plain_name(path)).cloned() else {
-            return Ok(None);
-        };
-        Ok(self.archive.read(&name)?.map(|bytes| {
-            // Parts are nearly always UTF-8: those cost no copy.
+/// Text of a part, without a copy where it is UTF-8 as nearly always. None where the part is missing or damaged.
+fn text_of(package: &mut Package<'_>, path: &str) -> Result<Option<String>, ExtractError> {
+    match package.read(path) {
+        Ok(bytes) => Ok(bytes.map(|bytes| {
             String::from_utf8(bytes).unwrap_or_else(|error| part_text(error.as_bytes()))
-        }))
-    }
-
-    /// The relations of the part at `path`; of the package itself for an empty path.
-    fn relations(&mut self, path: &str) -> Result<Vec<Relation>, ExtractError> {
-        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
-        let rels = if folder.is_empty() {
-            format!("_rels/{file}.rels")
-        } else {
-            format!("{folder}/_rels/{file}.rels")
-        };
-        let Some(text) = self.text(&rels)? else {
-            return Ok(Vec::new());
-        };
-        let mut relations = Vec::new();
-        let mut reader = reader(&text);
-        loop {
-            match reader.read_event() {
-                Ok(Event::Start(element) | Event::Empty(element))
-                    if element.local_name().as_ref() == "Relationship" =>
-                {
-                    if attr(&element, "TargetMode").as_deref() == Some("External") {
-                        continue;
-                    }
-                    let kind = attr(&element, "Type").unwrap_or_default();
-                    relations.push(Relation {
-                        id: attr(&element, "Id").unwrap_or_default(),
-                        kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
-                        target: resolve(folder, &attr(&element, "Target").unwrap_or_default()),
-                    });
-                }
-                Ok(Event::Eof) | Err(_) => return Ok(relations),
-                Ok(_) => {}
-            }
-        }
-    }
-}
-
-fn plain_name(name: &str) -> String {
-    name.trim_start_matches('/')
-        .replace('\\', "/")
-        .to_lowercase()
-}
-
-/// A target as its relation names it, from the folder of the part that names it.
-fn resolve(folder: &str, target: &str) -> String {
-    let target = target.replace('\\', "/");
-    let joined = match target.strip_prefix('/') {
-        Some(absolute) => absolute.to_owned(),
-        None => format!("{folder}/{target}"),
-    };
-    let mut steps: Vec<&str> = Vec::new();
-    for step in joined.split('/') {
-        match step {
-            "" | "." => {}
-            ".." => {
-                steps.pop();
-            }
-            step => steps.push(step),
-        }
-    }
-    steps.join("/")
-}
-
-/// Text of the first element with this local name.
-fn first_text(xml: &str, local: &str) -> Option<String> {
-    let mut reader = reader(xml);
-    let mut text: Option<String> = None;
-    loop {
-        match reader.read_event() {
-            Ok(Event::Start(element)) if element.local_name().as_ref() == local => {
-                text = Some(String::new());
-            }
-            Ok(Event::Text(piece)) => {
-                if let Some(text) = &mut text {
-                    text.push_str(&piece.xml10_content());
-                }
-            }
-            Ok(Event::GeneralRef(piece)) => {
-                if let Some(text) = &mut text {
-                    text.extend(reference(&piece));
-                }
-            }
-            Ok(Event::End(_)) if text.is_some() => return text,
-            Ok(Event::Eof) | Err(_) => return text,
-            Ok(_) => {}
-        }
+        })),
+        Err(ExtractError::Malformed { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -69,6 +69,9 @@ pub(crate) fn is_number(cell: &str) -> bool {
     n_digits > 0 && n_letters == 0
 }
 
+/// Header rows above each other. A guess.
+pub(crate) const MAX_HEADER_ROWS: usize = 4;
+
 /// One header row of several: the texts of each column from the top, joined by ` / `, each once. O(cells).
 pub(crate) fn join_header(rows: &[Vec<String>]) -> Vec<String> {
     let n_cols = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -249,8 +252,8 @@ pub(crate) fn push_span_table(builder: &mut Builder, rows: &[Vec<SpanCell>], pag
     push_spans(builder, rows, None, page);
 }
 
-/// Adds the table that these cells with spans make: the last of the first rows that are all header cells becomes its
-/// header, else the first row where it looks like one and no cell is a header cell.
+/// Adds the table that these cells with spans make: the first rows that are all header cells become its header, else the
+/// first row where it looks like one and no cell is a header cell.
 pub(crate) fn push_spans(
     builder: &mut Builder,
     rows: &[Vec<SpanCell>],
@@ -259,17 +262,23 @@ pub(crate) fn push_spans(
 ) {
     let cells = || rows.iter().flatten();
     let n_chars = cells().map(|cell| count_text(&clean(&cell.text).0)).sum();
+    let n_cells = cells().filter(|cell| !cell.text.trim().is_empty()).count() as u64;
     let has_header = cells().any(|cell| cell.is_header);
     let (mut rows, n_header) = resolve_spans(rows);
     let mut table = Table {
         label,
         page,
         n_chars: Some(n_chars),
+        n_cells: Some(n_cells),
         ..Table::default()
     };
     if n_header > 0 && n_header < rows.len() {
-        // Further header rows stay in the body: one line is what repeats on top of every group.
-        table.header = rows.remove(n_header - 1);
+        // A title over the whole width names no column: it stays in the body, as do rows beyond what heads have.
+        let is_title = |row: &&Vec<String>| row.len() == 1;
+        let n_titles = rows.iter().take(n_header - 1).take_while(is_title).count();
+        let first = n_titles.max(n_header.saturating_sub(MAX_HEADER_ROWS));
+        let head: Vec<Vec<String>> = rows.drain(first..n_header).collect();
+        table.header = join_header(&head);
     }
     for cell in rows.iter_mut().flatten().chain(&mut table.header) {
         *cell = clean(cell).0;
@@ -363,6 +372,29 @@ mod tests {
             join_header(&rows),
             ["Region", "2024 / Q1", "2024 / Q2 / (sum)"]
         );
+    }
+
+    #[test]
+    fn header_cells_of_several_rows_are_one_header() {
+        let head = |text, n_cols, n_rows| SpanCell {
+            is_header: true,
+            ..cell(text, n_cols, n_rows)
+        };
+        let rows = [
+            vec![head("Traffic", 3, 1)],
+            vec![head("Port", 1, 2), head("2024", 2, 1)],
+            vec![head("Cars", 1, 1), head("People", 1, 1)],
+            vec![cell("Lund", 1, 1), cell("7", 1, 1), cell("30", 1, 1)],
+        ];
+        let mut builder = Builder::new(10);
+        push_spans(&mut builder, &rows, None, None);
+        let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            ["Port | 2024 / Cars | 2024 / People\nTraffic\nLund | 7 | 30"]
+        );
+        assert_eq!((builder.report.cells, builder.report.chars_seen), (8, 32));
+        assert_eq!(builder.report.chars_seen, builder.report.chars_kept);
     }
 
     proptest! {

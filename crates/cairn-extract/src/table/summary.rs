@@ -348,7 +348,11 @@ impl<'a> Column<'a> {
                 let values = values.join(", ");
                 Some(match texts.n_distinct {
                     1 => format!("{name}: always {values}."),
-                    n if values.chars().count() > 120 => format!("{name}: {n} different values."),
+                    // So few rows stand together in one piece; a list of what each is called would only make their
+                    // names less telling in a search.
+                    n if n == self.n_filled || values.chars().count() > 120 => {
+                        format!("{name}: {n} different values.")
+                    }
                     n => format!("{name}: {n} different values: {values}."),
                 })
             }

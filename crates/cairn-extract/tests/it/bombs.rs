@@ -79,7 +79,9 @@ fn entities_are_not_expanded_in_any_part() {
 #[test]
 fn one_long_line_is_text() {
     let line = vec![b'a'; 4 << 20];
-    assert_eq!(run("a.txt", &line).unwrap().len(), line.len());
+    // A very long line is cut into several elements; nothing of it is lost.
+    let text = run("a.txt", &line).unwrap().replace('\n', "");
+    assert_eq!(text.as_bytes(), line);
 }
 
 #[test]

@@ -78,10 +78,12 @@ pub(crate) fn at(x: u32, y: u32, size: u32, text: &str) -> String {
     format!("BT /F1 {size} Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET\n")
 }
 
+/// Kind, level and text of each element, without the descriptors of tables.
 pub(crate) fn shape(extracted: &Extracted) -> Vec<(ElementKind, u8, &str)> {
     extracted
         .elements
         .iter()
+        .filter(|element| element.kind != ElementKind::TableSummary)
         .map(|e| (e.kind, e.level, e.text.as_str()))
         .collect()
 }

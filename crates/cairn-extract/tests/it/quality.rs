@@ -21,7 +21,7 @@ use unicode_normalization::UnicodeNormalization;
 const F1_FLOORS: [(&str, f64); 6] = [
     ("docx", 0.95),
     ("pptx", 0.90),
-    ("xlsx", 0.88),
+    ("xlsx", 0.90),
     ("html", 0.94),
     ("odt", 0.85),
     ("pdf", 0.93),
