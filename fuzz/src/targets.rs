@@ -100,6 +100,7 @@ pub const TARGETS: &[Target] = &[
         |data| read_packed(MediaType::Xlsx, data),
         &["xlsx", "xlsm"],
     ),
+    package("xlsb", |data| read_packed(MediaType::Xlsb, data), &[]),
     package("odf", odf, &["odt", "ods", "odp"]),
     package("epub", |data| read_packed(MediaType::Epub, data), &["epub"]),
 ];
@@ -255,6 +256,7 @@ fn read_packed(media_type: MediaType, data: &[u8]) {
     let (first, main) = match media_type {
         MediaType::Pptx => (None, "ppt/slides/slide1.xml"),
         MediaType::Xlsx => (None, "xl/worksheets/sheet1.xml"),
+        MediaType::Xlsb => (None, "xl/worksheets/sheet1.bin"),
         MediaType::Odt | MediaType::Ods | MediaType::Odp => (
             Some(("mimetype", media_type.as_str().as_bytes())),
             "content.xml",

@@ -128,6 +128,7 @@ pub(crate) fn read_as(
         MediaType::Odt | MediaType::Odp => odf::read(bytes, cx, &mut builder)?,
         MediaType::Pptx => pptx::read(bytes, cx, &mut builder)?,
         MediaType::Xlsx => spreadsheet::read_xlsx(bytes, cx, &mut builder)?,
+        MediaType::Xlsb => spreadsheet::read_xlsb(bytes, cx, &mut builder)?,
         MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
         MediaType::Ods => spreadsheet::read_ods(bytes, cx, &mut builder)?,
         MediaType::Zip => containers::read_zip(bytes, cx, &mut builder)?,
@@ -142,7 +143,7 @@ pub(crate) fn read_as(
         MediaType::Doc => return legacy::read(LegacyFormat::Doc, media_type.as_str(), bytes, cx),
         MediaType::Ppt => return legacy::read(LegacyFormat::Ppt, media_type.as_str(), bytes, cx),
         MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
-        MediaType::Other(_) | MediaType::Xlsb => return Err(unsupported(media_type.as_str())),
+        MediaType::Other(_) => return Err(unsupported(media_type.as_str())),
     }
     if builder.is_empty() {
         let reason = builder.report.warnings.first().map_or_else(
@@ -156,7 +157,6 @@ pub(crate) fn read_as(
 
 fn unsupported(media_type: &str) -> ExtractError {
     let hint = match media_type {
-        "application/vnd.ms-excel.sheet.binary.macroEnabled.12" => "save the workbook as XLSX",
         "application/octet-stream" => "the content is of no type that is known here",
         _ => "convert the document to PDF, DOCX, HTML or text",
     };

@@ -11,8 +11,10 @@ mod number_section;
 mod ods;
 mod sheet;
 mod xls;
+mod xlsb;
 mod xlsx;
 
 pub(crate) use ods::read_ods;
 pub(crate) use xls::read_xls;
+pub(crate) use xlsb::read_xlsb;
 pub(crate) use xlsx::read_xlsx;

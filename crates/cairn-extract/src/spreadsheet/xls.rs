@@ -6,12 +6,14 @@
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
+use std::rc::Rc;
 
 use cairn_types::WarningCode;
 use calamine::{Data, Reader, SheetType, SheetVisible, Xls, XlsError};
 
-use super::number_format::{Epoch, NumberFormat, builtin, general, iso_date};
+use super::number_format::{Epoch, NumberFormat, general, iso_date};
 use super::sheet::{Budget, Merged, Sheet, push_sheet};
+use super::xlsx::by_style;
 use crate::builder::Builder;
 use crate::error::ExtractError;
 
@@ -76,7 +78,7 @@ pub(crate) fn read_xls(bytes: &[u8], builder: &mut Builder) -> Result<(), Extrac
             let (row, column) = (row0 + row, col0 + column);
             let style = marks.styles.get(&(row, column));
             let format = style.and_then(|style| formats.by_style.get(usize::from(*style)));
-            let text = shown(value, format.and_then(Option::as_ref), epoch);
+            let text = shown(value, format.and_then(Option::as_deref), epoch);
             sheet.add(row, column, &text, &mut budget);
         }
         push_sheet(builder, sheet, &mut budget);
@@ -115,7 +117,7 @@ fn workbook_stream(bytes: &[u8]) -> Option<Vec<u8>> {
 #[derive(Default)]
 struct Formats {
     /// By the index of a cell's XF record.
-    by_style: Vec<Option<NumberFormat>>,
+    by_style: Vec<Option<Rc<NumberFormat>>>,
     /// In the order of the workbook's list.
     sheets: Vec<Marks>,
 }
@@ -158,14 +160,7 @@ impl Formats {
                 _ => {}
             }
         }
-        formats.by_style = styles
-            .iter()
-            .map(|id| {
-                let code = codes.get(id).map(String::as_str).or_else(|| builtin(*id));
-                code.filter(|code| *code != "General")
-                    .map(NumberFormat::parse)
-            })
-            .collect();
+        formats.by_style = by_style(&styles, &codes);
         formats.sheets = starts.iter().map(|at| Marks::read(stream, *at)).collect();
         formats
     }
@@ -309,7 +304,7 @@ mod tests {
         assert_eq!(marks.styles.get(&(4, 2)), Some(&0));
         assert_eq!(marks.hidden_rows, [9]);
         assert_eq!(marks.hidden_columns, [(1, 2)]);
-        let format = formats.by_style[1].as_ref();
+        let format = formats.by_style[1].as_deref();
         assert_eq!(shown(&Data::Float(1.25), format, Epoch::Y1900), "1.3x");
         assert!(formats.by_style[0].is_none());
     }

@@ -4,7 +4,8 @@
 //! whether it is a formula at once, a damaged cell should cost that cell and not its sheet, and the counts that a
 //! file states must not be believed. Memory: one part at a time, plus the shared strings, plus the filled cells.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use cairn_types::WarningCode;
 use quick_xml::events::{BytesStart, Event};
@@ -20,8 +21,8 @@ use crate::ooxml::Package;
 use crate::xml::{attr, part_text, reader, reference};
 
 /// Columns and rows of a sheet; a cell that claims to stand beyond is taken as the next one.
-const MAX_COLUMNS: u32 = 16_384;
-const MAX_ROWS: u32 = 1_048_576;
+pub(super) const MAX_COLUMNS: u32 = 16_384;
+pub(super) const MAX_ROWS: u32 = 1_048_576;
 
 /// Reads an OOXML workbook.
 pub(crate) fn read_xlsx(
@@ -105,7 +106,7 @@ pub(crate) fn read_xlsx(
     Ok(())
 }
 
-fn missing_sheet(builder: &mut Builder, name: &str) {
+pub(super) fn missing_sheet(builder: &mut Builder, name: &str) {
     builder.warn(
         WarningCode::Unreadable,
         None,
@@ -126,11 +127,11 @@ fn text_of(package: &mut Package<'_>, path: &str) -> Result<Option<String>, Extr
 
 /// What all sheets share.
 #[derive(Default)]
-struct Workbook {
+pub(super) struct Workbook {
     /// By style of a cell.
-    formats: Vec<Option<NumberFormat>>,
-    strings: SharedStrings,
-    epoch: Epoch,
+    pub(super) formats: Vec<Option<Rc<NumberFormat>>>,
+    pub(super) strings: SharedStrings,
+    pub(super) epoch: Epoch,
 }
 
 struct SheetEntry {
@@ -168,8 +169,8 @@ fn read_workbook(xml: &str) -> (Vec<SheetEntry>, Epoch) {
 }
 
 /// The formats of the cells' styles; none where numbers show as they are.
-fn read_styles(xml: &str) -> Vec<Option<NumberFormat>> {
-    let mut codes: BTreeMap<u16, String> = BTreeMap::new();
+fn read_styles(xml: &str) -> Vec<Option<Rc<NumberFormat>>> {
+    let mut codes: HashMap<u16, String> = HashMap::new();
     let mut ids: Vec<u16> = Vec::new();
     let mut reader = reader(xml);
     let (mut in_formats, mut in_cells) = (false, false);
@@ -201,13 +202,19 @@ fn read_styles(xml: &str) -> Vec<Option<NumberFormat>> {
             Ok(_) => {}
         }
     }
-    let mut parsed: HashMap<u16, Option<NumberFormat>> = HashMap::new();
+    by_style(&ids, &codes)
+}
+
+/// For each style the format that its number names; none where numbers show as they are. Styles share their formats: there
+/// may be many of them, and a format may be long.
+pub(super) fn by_style(ids: &[u16], codes: &HashMap<u16, String>) -> Vec<Option<Rc<NumberFormat>>> {
+    let mut parsed: HashMap<u16, Option<Rc<NumberFormat>>> = HashMap::new();
     ids.iter()
         .map(|id| {
             let format = parsed.entry(*id).or_insert_with(|| {
                 let code = codes.get(id).map(String::as_str).or_else(|| builtin(*id));
                 code.filter(|code| *code != "General")
-                    .map(NumberFormat::parse)
+                    .map(|code| Rc::new(NumberFormat::parse(code)))
             });
             format.clone()
         })
@@ -216,7 +223,7 @@ fn read_styles(xml: &str) -> Vec<Option<NumberFormat>> {
 
 /// The shared strings in one piece of memory: a string costs its bytes and one offset.
 #[derive(Default)]
-struct SharedStrings {
+pub(super) struct SharedStrings {
     text: String,
     ends: Vec<usize>,
 }
@@ -257,7 +264,13 @@ impl SharedStrings {
         }
     }
 
-    fn get(&self, idx: usize) -> Option<&str> {
+    /// Adds one string.
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.ends.push(self.text.len());
+    }
+
+    pub(super) fn get(&self, idx: usize) -> Option<&str> {
         let end = *self.ends.get(idx)?;
         let start = if idx == 0 { 0 } else { self.ends[idx - 1] };
         self.text.get(start..end)
@@ -447,7 +460,7 @@ fn close_cell(cell: &OpenCell, book: &Workbook, sheet: &mut Sheet, budget: &mut 
         sheet.n_uncached += u64::from(cell.has_formula && !cell.has_value);
         return;
     }
-    let format = book.formats.get(cell.style).and_then(Option::as_ref);
+    let format = book.formats.get(cell.style).and_then(Option::as_deref);
     let as_text = |text: &str| match format {
         Some(format) => format.text(&unescape(text)),
         None => unescape(text),

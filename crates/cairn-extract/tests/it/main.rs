@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bombs;
 #[cfg(test)]
+mod cells;
+#[cfg(test)]
 mod pdf;
 #[cfg(test)]
 mod pdf_images;
