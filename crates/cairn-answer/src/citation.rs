@@ -16,21 +16,57 @@ use futures::future::BoxFuture;
 use crate::error::Error;
 use crate::evidence::RankedPassage;
 
-/// Reads the stored text of a version at a span, on behalf of one reader.
-pub type TextReader<'a> = dyn Fn(DocumentId, VersionNo, CharSpan) -> BoxFuture<'a, Result<String, CatalogError>>
+/// What is stored at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredQuote {
+    /// The text, to the letter.
+    pub text: String,
+    /// The page on which it begins.
+    pub page: Option<u32>,
+}
+
+/// Reads what is stored of a version at a span, on behalf of one reader. A page is only looked up where the
+/// passage is known to stand on one, which is the last argument.
+pub type TextReader<'a> = dyn Fn(
+        DocumentId,
+        VersionNo,
+        CharSpan,
+        Option<u32>,
+    ) -> BoxFuture<'a, Result<StoredQuote, CatalogError>>
     + Send
     + Sync
     + 'a;
 
 /// Reads from the catalog: what the product verifies against.
 pub fn catalog_reader<'a>(catalog: &'a dyn Catalog, scope: &'a Scope) -> Box<TextReader<'a>> {
-    Box::new(move |document, version, span| catalog.text(scope, document, version, span))
+    Box::new(move |document, version, span, page| {
+        async move {
+            let text = catalog.text(scope, document, version, span).await?;
+            if page.is_none() {
+                return Ok(StoredQuote { text, page });
+            }
+            // A passage may go on over pages: the quote's own page is that of the element it begins in.
+            let stored = catalog.elements(scope, document, version).await?;
+            let idx = stored
+                .elements
+                .partition_point(|(_, own)| own.end <= span.start);
+            let own = stored
+                .elements
+                .get(idx)
+                .and_then(|(element, _)| element.page);
+            Ok(StoredQuote {
+                text,
+                page: own.or(page),
+            })
+        }
+        .boxed()
+    })
 }
 
 /// Reads from passages that are at hand: for measuring without a catalog.
 #[must_use]
 pub fn passage_reader(passages: &[RankedPassage]) -> Box<TextReader<'_>> {
-    Box::new(move |document, version, span| {
+    Box::new(move |document, version, span, page| {
         let found = passages.iter().find_map(|ranked| {
             let passage = &ranked.passage;
             let own = passage.meta.span;
@@ -41,11 +77,14 @@ pub fn passage_reader(passages: &[RankedPassage]) -> Box<TextReader<'_>> {
                 fits.then(|| CharSpan::new(span.start - own.start, span.end - own.start))?;
             inner.slice(&passage.text).map(str::to_owned)
         });
-        let text = found.ok_or_else(|| CatalogError::NotFound {
-            what: "document",
-            id: document.to_string(),
-        });
-        std::future::ready(text).boxed()
+        let stored =
+            found
+                .map(|text| StoredQuote { text, page })
+                .ok_or_else(|| CatalogError::NotFound {
+                    what: "document",
+                    id: document.to_string(),
+                });
+        std::future::ready(stored).boxed()
     })
 }
 
@@ -100,6 +139,7 @@ pub(crate) fn cite(ranked: &RankedPassage, bytes: &Range<usize>) -> Citation {
         verified: false,
         document: DocumentRef::of(passage),
         page: passage.meta.page,
+        computed: passage.meta.is_computed(),
         span: CharSpan::new(start, start + quote.chars().count()),
         quote,
     }
@@ -126,11 +166,13 @@ pub async fn verify_citation(
         citation.document.id,
         citation.document.version,
         citation.span,
+        citation.page,
     )
     .await
     {
-        Ok(stored) if stored == citation.quote => {
+        Ok(stored) if stored.text == citation.quote => {
             citation.verified = true;
+            citation.page = stored.page;
             Ok(Ok(citation))
         }
         Ok(_) => Ok(Err(dropped(citation))),
@@ -300,7 +342,7 @@ mod tests {
     #[test]
     fn a_failing_store_is_an_error() {
         let passages = [passage(1, "a.txt", 0, "Some text.")];
-        let read: Box<TextReader<'_>> = Box::new(|_, _, _| {
+        let read: Box<TextReader<'_>> = Box::new(|_, _, _, _| {
             std::future::ready(Err(CatalogError::Unavailable("locked".into()))).boxed()
         });
         let error = block_on(verify_citation(cite(&passages[0], &(0..4)), &read)).unwrap_err();

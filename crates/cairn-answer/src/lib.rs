@@ -24,7 +24,8 @@ mod words;
 pub use abstain::{AbstainOptions, EVIDENCE_NAMES, Evidence, N_EVIDENCE, Verdict, judge};
 pub use answer::{Answer, AnswerEvent, AnswerMode, StopReason};
 pub use citation::{
-    DropReason, DroppedCitation, TextReader, catalog_reader, passage_reader, verify_citation,
+    DropReason, DroppedCitation, StoredQuote, TextReader, catalog_reader, passage_reader,
+    verify_citation,
 };
 pub use compose::answer_from_quotes;
 pub use conflict::Conflict;

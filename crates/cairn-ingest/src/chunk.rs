@@ -14,7 +14,9 @@
 //! The budget is counted over the exact embedded input (title and heading path included), and counted again on the
 //! finished chunk: nothing is ever cut by the model in silence. O(text) token counts plus one per chunk.
 
-use cairn_types::{CharSpan, ChunkMeta, Element, ElementKind, InputHash, NewChunk, Rendered};
+use cairn_types::{
+    COMPUTED, CharSpan, ChunkMeta, Element, ElementKind, InputHash, NewChunk, Rendered,
+};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Limits of a chunk. Part of the pipeline fingerprint.
@@ -112,6 +114,10 @@ pub fn chunk_document(
         path.extend(table_context(
             &units, first, elements, &starts, options, &counter,
         ));
+        // A reader must see that these are no words of the document.
+        if holds_descriptor(&units[first..], elements) {
+            path.push(COMPUTED.to_owned());
+        }
         let path = &path;
         let prefix = prefix_of(title, path, options.prefix_tokens, &counter);
         let budget = options
@@ -397,6 +403,15 @@ fn split_word(
     let mut parts = split_word(text, word.start..middle, budget, counter);
     parts.extend(split_word(text, middle..word.end, budget, counter));
     parts
+}
+
+/// Whether the first units but headings are of a table's descriptor, which then is all that the chunk holds.
+fn holds_descriptor(units: &[Unit], elements: &[Element]) -> bool {
+    units
+        .iter()
+        .map(|unit| elements[unit.element].kind)
+        .find(|kind| *kind != ElementKind::Heading)
+        == Some(ElementKind::TableSummary)
 }
 
 /// What a chunk that begins in the middle of a table element must carry: the header row, and within a row its first

@@ -219,6 +219,8 @@ fn the_descriptor_of_a_table_is_a_chunk_of_its_own() {
         ]
     );
     assert_eq!(chunks[2].new.meta.heading_path, "Stock");
+    let computed: Vec<bool> = chunks.iter().map(|c| c.new.meta.is_computed()).collect();
+    assert_eq!(computed, [false, true, false, true, false]);
 }
 
 #[test]

@@ -207,8 +207,8 @@ async fn tell(listener: &Listener, told: Told) {
 
 /// A reader that adds up the time it takes.
 fn timed<'a>(read: Box<TextReader<'a>>, spent_us: Arc<AtomicU64>) -> Box<TextReader<'a>> {
-    Box::new(move |document, version, span| {
-        let (reading, spent_us) = (read(document, version, span), spent_us.clone());
+    Box::new(move |document, version, span, page| {
+        let (reading, spent_us) = (read(document, version, span, page), spent_us.clone());
         async move {
             let started = Instant::now();
             let text = reading.await;
@@ -398,6 +398,7 @@ fn to_citation(citation: &cairn_types::Citation) -> api::Citation {
         verified: citation.verified,
         document: (&citation.document).into(),
         page: citation.page,
+        computed: citation.computed,
         span: citation.span.into(),
     }
 }

@@ -55,6 +55,20 @@ pub struct ChunkMeta {
     pub n_tokens: u32,
 }
 
+/// Last step of the heading path of a chunk that holds what Cairn computed from a table, not the document's own words.
+pub const COMPUTED: &str = "computed from the table";
+
+impl ChunkMeta {
+    /// Whether it holds what Cairn computed from a table: its columns, totals, smallest and largest values.
+    #[must_use]
+    pub fn is_computed(&self) -> bool {
+        self.heading_path
+            .rsplit(" > ")
+            .next()
+            .is_some_and(|last| last == COMPUTED)
+    }
+}
+
 /// A chunk to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewChunk {

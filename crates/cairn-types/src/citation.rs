@@ -43,6 +43,8 @@ pub struct Citation {
     pub document: DocumentRef,
     /// Page (from 1), where the format has pages.
     pub page: Option<u32>,
+    /// Whether the quote is what Cairn computed from a table, not the document's own words.
+    pub computed: bool,
     /// Place in the rendition's text.
     pub span: CharSpan,
 }

@@ -16,7 +16,7 @@ mod report;
 mod scope;
 mod text;
 
-pub use chunk::{ChunkMeta, EmbeddingSpace, NewChunk, Passage};
+pub use chunk::{COMPUTED, ChunkMeta, EmbeddingSpace, NewChunk, Passage};
 pub use citation::{Citation, DocumentRef};
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use document::{

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::stream::BoxStream;
 
 use super::*;
-use crate::citation::passage_reader;
+use crate::citation::{StoredQuote, passage_reader};
 use crate::evidence::TermWeights;
 use crate::extract::{ExtractiveOptions, answer_extractively};
 use crate::fixture::{block_on, passage};
@@ -389,8 +389,10 @@ fn a_store_that_has_changed_drops_the_citation() {
     let options = ExtractiveOptions::default();
     let found =
         answer_extractively(QUESTION, &passages, &TermWeights::default(), None, &options).unwrap();
-    let read: Box<TextReader<'_>> =
-        Box::new(|_, _, _| std::future::ready(Ok("opens at 9:30".to_owned())).boxed());
+    let read: Box<TextReader<'_>> = Box::new(|_, _, _, page| {
+        let text = "opens at 9:30".to_owned();
+        std::future::ready(Ok(StoredQuote { text, page })).boxed()
+    });
     let (sender, receiver) = tokio::sync::mpsc::channel(100);
     let asked = ModelQuestion {
         question: QUESTION,

@@ -155,6 +155,10 @@ pub struct Citation {
     pub document: DocumentRef,
     /// Page (from 1), in formats that have pages.
     pub page: Option<u32>,
+    /// Whether the quote is what Cairn computed from a table (columns, totals, smallest and largest values), not the
+    /// document's own words.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub computed: bool,
     /// Its place in the version's text.
     pub span: Span,
 }

@@ -176,8 +176,15 @@ fn details_text(reply: &ChatReply, output: Output) -> String {
         let place = place(&citation.document, citation.page);
         let head = format!("[{}] {place}", citation.n);
         let details = format!(
-            "    version {}, characters {}-{}, verified",
-            citation.document.version, citation.span.start, citation.span.end
+            "    version {}, characters {}-{}, verified{}",
+            citation.document.version,
+            citation.span.start,
+            citation.span.end,
+            if citation.computed {
+                ", computed from the table by Cairn"
+            } else {
+                ""
+            }
         );
         let _ = writeln!(text, "\n{}\n{}", output.bold(&head), output.dim(&details));
         let _ = writeln!(text, "{}", excerpt(&citation.quote));
