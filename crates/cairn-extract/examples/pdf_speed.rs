@@ -101,6 +101,8 @@ fn read_plain(pdfium: &Pdfium, file: &[u8]) -> usize {
 
 /// Time that this thread has run.
 fn cpu_nanoseconds() -> Result<u64> {
+    // The count is brought up to date at a switch, else only every few milliseconds.
+    std::thread::yield_now();
     let stat = fs_err::read_to_string("/proc/thread-self/schedstat")?;
     let first = stat.split_whitespace().next();
     first

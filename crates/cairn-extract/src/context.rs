@@ -50,6 +50,11 @@ impl<'a> Context<'a> {
         self.tools.call(request, payload)
     }
 
+    /// Why a tool would refuse; see [`Tools::refusal`].
+    pub(crate) fn refusal(&self, request: &ToolRequest) -> Option<ToolError> {
+        self.tools.refusal(request)
+    }
+
     /// Counts `n` bytes that came out of a container, a document's own or a nested one's.
     pub(crate) fn count_expanded(&self, n: u64) -> Result<(), ExtractError> {
         let total = self.n_expanded.get().saturating_add(n);

@@ -94,6 +94,13 @@ pub trait Tools {
     /// Where the tool is missing, fails, or takes longer than it may.
     fn call(&self, request: &ToolRequest, payload: &[u8]) -> Result<Vec<u8>, ToolError>;
 
+    /// Why such a call is refused whatever its payload, where that is known beforehand: a payload that is costly to make,
+    /// such as the picture of a page, is then not made.
+    fn refusal(&self, request: &ToolRequest) -> Option<ToolError> {
+        let _ = request;
+        None
+    }
+
     /// What of the tools decides what comes out of a document: which are there, and for which languages. A document that was
     /// read with other tools is read again.
     fn identity(&self) -> String {
@@ -108,6 +115,10 @@ pub struct NoTools;
 impl Tools for NoTools {
     fn call(&self, request: &ToolRequest, _payload: &[u8]) -> Result<Vec<u8>, ToolError> {
         Err(missing(request))
+    }
+
+    fn refusal(&self, request: &ToolRequest) -> Option<ToolError> {
+        Some(missing(request))
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) fn read_words(page: &PdfPage<'_>, bounds: &PageBox) -> Result<PageWor
             maker.soft_hyphen();
             continue;
         }
-        let Some(c) = char.unicode_char() else {
+        let Some(c) = char::from_u32(value) else {
             found.count_garbage(fonts.number(char.font_name()));
             continue;
         };

@@ -15,7 +15,7 @@ use super::render::{Bitmap, Samples, draw, quarter_turns};
 use super::word::{NO_FONT, PageBox, Rect, Turn, Word};
 use crate::context::Context;
 use crate::ocr::{self, OcrPage, PixelBox};
-use crate::tools::ToolError;
+use crate::tools::{ToolError, ToolRequest};
 
 /// Resolution at which a page is drawn, in dots per inch.
 const DPI: u16 = 300;
@@ -50,7 +50,7 @@ impl<'c, 'o> Recognizer<'c, 'o> {
         Self {
             cx,
             dpi: if n_pages > MANY_PAGES { FAST_DPI } else { DPI },
-            refusal: None,
+            refusal: cx.refusal(&ToolRequest::Recognize { dpi: None }),
             n_failures: 0,
         }
     }

@@ -182,6 +182,14 @@ impl Tools for LocalTools {
         }
     }
 
+    fn refusal(&self, request: &ToolRequest) -> Option<ToolError> {
+        match request {
+            ToolRequest::Recognize { .. } => self.tesseract.as_ref().err().cloned(),
+            ToolRequest::Convert { .. } => self.libreoffice.is_none().then(|| missing(request)),
+            ToolRequest::Transcribe { .. } => self.transcribe.is_none().then(|| missing(request)),
+        }
+    }
+
     fn identity(&self) -> String {
         let Found {
             tesseract,
@@ -253,6 +261,7 @@ mod tests {
         ] {
             let error = tools.call(&request, b"x").unwrap_err();
             assert!(matches!(error, ToolError::Missing { .. }), "{error}");
+            assert_eq!(tools.refusal(&request), Some(error));
         }
         let with = tools.identity();
         assert_eq!(

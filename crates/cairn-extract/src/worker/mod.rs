@@ -90,7 +90,10 @@ pub fn serve_with(
                         bytes: &bytes,
                         origin,
                     };
-                    let tools = PipedTools(RefCell::new((&mut input, &mut output)));
+                    let tools = PipedTools {
+                        pipes: RefCell::new((&mut input, &mut output)),
+                        no_recognition: hello.no_recognition.as_ref(),
+                    };
                     catch_panic(|| read(&document, &hello.options, &tools))
                 }
                 Task::PageMeta { name } => {
@@ -140,7 +143,10 @@ fn write_answer(output: &mut impl Write, answer: &Answer, max_bytes: u64) -> io:
 }
 
 /// Tools at the other end of the pipes.
-struct PipedTools<'p, R, W>(RefCell<(&'p mut R, &'p mut W)>);
+struct PipedTools<'p, R, W> {
+    pipes: RefCell<(&'p mut R, &'p mut W)>,
+    no_recognition: Option<&'p ToolError>,
+}
 
 impl<R: Read, W: Write> PipedTools<'_, R, W> {
     fn converse(
@@ -148,7 +154,7 @@ impl<R: Read, W: Write> PipedTools<'_, R, W> {
         request: &ToolRequest,
         payload: &[u8],
     ) -> io::Result<Result<Vec<u8>, ToolError>> {
-        let (input, output) = &mut *self.0.borrow_mut();
+        let (input, output) = &mut *self.pipes.borrow_mut();
         let call = Answer::Call {
             request: request.clone(),
             size: payload.len() as u64,
@@ -171,6 +177,13 @@ impl<R: Read, W: Write> Tools for PipedTools<'_, R, W> {
             })
         })
     }
+
+    fn refusal(&self, request: &ToolRequest) -> Option<ToolError> {
+        match request {
+            ToolRequest::Recognize { .. } => self.no_recognition.cloned(),
+            ToolRequest::Convert { .. } | ToolRequest::Transcribe { .. } => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +200,7 @@ mod tests {
             max_input_bytes: 100,
             max_output_bytes,
             lock: false,
+            no_recognition: None,
             options: ExtractOptions::default(),
         }
     }

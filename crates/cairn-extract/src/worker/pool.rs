@@ -203,8 +203,9 @@ impl WorkerPool {
             let program = self.command.program.display();
             ExtractError::unavailable(format!("`{program}` does not start: {error}"))
         })?;
+        let no_recognition = self.tools.refusal(&ToolRequest::Recognize { dpi: None });
         let greeted = self.with_deadline(&mut worker, |pipes, _| {
-            child::greet(pipes, &self.limits, &self.options)
+            child::greet(pipes, &self.limits, &self.options, no_recognition)
         });
         match greeted {
             Some(Ok(isolation)) => {

@@ -22,7 +22,7 @@ use crate::pdf::{PageImage, PageRequest};
 use crate::tools::{ToolError, ToolRequest};
 
 /// Rises with every change of the frames.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 
 /// Longest frame of JSON that is ever read: the format's own limit.
 const MAX_FRAME: u64 = u32::MAX as u64;
@@ -39,6 +39,8 @@ pub(super) struct Hello {
     pub(super) max_output_bytes: u64,
     /// Whether the worker is a process of its own, to be locked up.
     pub(super) lock: bool,
+    /// Why the parent runs no text recognition, where it does not: then no page is drawn for it.
+    pub(super) no_recognition: Option<ToolError>,
     /// What the readers may use.
     pub(super) options: ExtractOptions,
 }
