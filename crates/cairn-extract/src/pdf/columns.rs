@@ -174,6 +174,52 @@ impl Band {
     }
 }
 
+/// A fragment as gutters see it.
+struct Piece {
+    x0: f32,
+    x1: f32,
+    /// From where to where the open grids reach that it stands in.
+    spans: Vec<(f32, f32)>,
+}
+
+/// Where a fragment stands to a gutter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Across,
+    Left,
+    Right,
+}
+
+impl Piece {
+    fn of(fragment: &Fragment, grids: &[Rect]) -> Self {
+        let around = grids
+            .iter()
+            .filter(|grid| grid.holds_center(&fragment.rect));
+        Self {
+            x0: fragment.rect.x0,
+            x1: fragment.rect.x1,
+            spans: around.map(|grid| (grid.x0, grid.x1)).collect(),
+        }
+    }
+
+    fn place(&self, x: f32) -> Place {
+        let is_across = self.x0 < x - 0.5 && self.x1 > x + 0.5
+            || self.spans.iter().any(|&(x0, x1)| x0 < x && x < x1);
+        match is_across {
+            true => Place::Across,
+            false if self.x1 <= x + 0.5 => Place::Left,
+            false => Place::Right,
+        }
+    }
+}
+
+/// Fragments `first..end` that do not cross a gutter, and what they are worth as a band.
+struct Run {
+    first: usize,
+    end: usize,
+    value: Option<f32>,
+}
+
 /// The gutter with most lines beside it, and its bands.
 fn best_gutter(fragments: &[Fragment], grids: &[Rect]) -> Option<Vec<Band>> {
     let all = fragments
@@ -183,59 +229,100 @@ fn best_gutter(fragments: &[Fragment], grids: &[Rect]) -> Option<Vec<Band>> {
     if !all.width().is_finite() || all.width() > 20_000.0 {
         return None;
     }
+    let pieces: Vec<Piece> = fragments.iter().map(|f| Piece::of(f, grids)).collect();
     let mut best: Option<(f32, Vec<Band>)> = None;
+    // Most gutters differ from the one before in few fragments: runs without these are not judged again.
+    let mut places = vec![Place::Across; pieces.len()];
+    let mut runs: Vec<Run> = Vec::new();
     let mut x = all.x0 + STEP;
     while x < all.x1 {
-        let (score, bands) = bands_at(fragments, grids, x);
-        if score > best.as_ref().map_or(0.0, |best| best.0) {
-            best = Some((score, bands));
+        let now: Vec<Place> = pieces.iter().map(|piece| piece.place(x)).collect();
+        if now != places {
+            runs = runs_at(fragments, &now, &places, &runs);
+            places = now;
+            let score = score(&runs);
+            if score > best.as_ref().map_or(0.0, |best| best.0) {
+                best = Some((score, bands(&runs, x)));
+            }
         }
         x += STEP;
     }
     best.map(|(_, bands)| bands)
 }
 
-/// The bands that a gutter at `x` has, and how good they are.
-fn bands_at(fragments: &[Fragment], grids: &[Rect], x: f32) -> (f32, Vec<Band>) {
-    let mut bands = Vec::new();
-    let mut score = 0.0;
+/// The runs of fragments that do not cross a gutter; `known` are those of another gutter, to which fragments stand as `then` says.
+fn runs_at(fragments: &[Fragment], now: &[Place], then: &[Place], known: &[Run]) -> Vec<Run> {
+    let mut runs = Vec::new();
+    let mut known = known.iter().peekable();
     let mut start = 0;
-    while start < fragments.len() {
-        let crosses = |f: &Fragment| {
-            f.rect.x0 < x - 0.5 && f.rect.x1 > x + 0.5
-                || grids
-                    .iter()
-                    .any(|grid| grid.x0 < x && x < grid.x1 && grid.holds_center(&f.rect))
-        };
-        if crosses(&fragments[start]) {
+    while start < now.len() {
+        if now[start] == Place::Across {
             start += 1;
             continue;
         }
-        let end = fragments[start..]
+        let end = now[start..]
             .iter()
-            .position(crosses)
-            .map_or(fragments.len(), |n| start + n);
-        if let Some(value) = band_value(&fragments[start..end], x) {
-            score += value;
-            bands.push(Band {
-                first: start,
-                last: end - 1,
-                gutter: x,
-            });
-        }
+            .position(|place| *place == Place::Across)
+            .map_or(now.len(), |n| start + n);
+        while known.next_if(|run| run.first < start).is_some() {}
+        let same = known.peek().filter(|run| {
+            run.first == start && run.end == end && now[start..end] == then[start..end]
+        });
+        let value = match same {
+            Some(run) => run.value,
+            None => band_value(&fragments[start..end], &now[start..end]),
+        };
+        runs.push(Run {
+            first: start,
+            end,
+            value,
+        });
         start = end;
     }
+    runs
+}
+
+/// How good the bands of a gutter are.
+fn score(runs: &[Run]) -> f32 {
+    let mut score = 0.0;
+    let mut n_bands = 0;
+    for value in runs.iter().filter_map(|run| run.value) {
+        score += value;
+        n_bands += 1;
+    }
     // A wider gutter is not worth a line that crosses it and parts the columns.
-    for _ in 1..bands.len() {
+    for _ in 1..n_bands {
         score *= 0.85;
     }
-    (score, bands)
+    score
+}
+
+/// The bands that a gutter at `x` has.
+fn bands(runs: &[Run], x: f32) -> Vec<Band> {
+    let bands = runs.iter().filter(|run| run.value.is_some());
+    bands
+        .map(|run| Band {
+            first: run.first,
+            last: run.end - 1,
+            gutter: x,
+        })
+        .collect()
 }
 
 /// Lines on the poorer side, more for a wide gutter (hanging numbers stand beside a narrow one); `None` where these are no two columns.
-fn band_value(band: &[Fragment], x: f32) -> Option<f32> {
-    let (left, right): (Vec<&Fragment>, Vec<&Fragment>) =
-        band.iter().partition(|f| f.rect.x1 <= x + 0.5);
+fn band_value(band: &[Fragment], places: &[Place]) -> Option<f32> {
+    let n_left = places.iter().filter(|place| **place == Place::Left).count();
+    if n_left < MIN_LINES || places.len() - n_left < MIN_LINES {
+        return None;
+    }
+    let on = |side: Place| -> Vec<&Fragment> {
+        let placed = band.iter().zip(places);
+        placed
+            .filter(|(_, place)| **place == side)
+            .map(|(fragment, _)| fragment)
+            .collect()
+    };
+    let (left, right) = (on(Place::Left), on(Place::Right));
     let mut em = f32::MAX;
     let mut n_min = usize::MAX;
     for side in [&left, &right] {

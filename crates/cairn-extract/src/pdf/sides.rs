@@ -63,17 +63,8 @@ pub(super) fn are_table(left: &[&Fragment], right: &[&Fragment]) -> bool {
 
 impl Side {
     fn of(fragments: &[&Fragment]) -> Self {
-        let mut lines: Vec<Vec<&Fragment>> = Vec::new();
-        for &fragment in fragments {
-            match lines.last_mut() {
-                Some(line) if line[0].rect.line_overlap(&fragment.rect) >= 0.5 => {
-                    line.push(fragment);
-                }
-                _ => lines.push(vec![fragment]),
-            }
-        }
         let mut side = Self {
-            lines: Vec::with_capacity(lines.len()),
+            lines: Vec::with_capacity(fragments.len()),
             n_parted: 0,
             n_items: 0,
             n_chars: fragments.iter().map(|f| f.n_columns).sum(),
@@ -81,7 +72,14 @@ impl Side {
         };
         let mut filled = 0.0;
         let mut all: Option<Rect> = None;
-        for mut line in lines {
+        let mut line: Vec<&Fragment> = Vec::new();
+        let mut rest = fragments;
+        while let Some(first) = rest.first() {
+            let on_line = |f: &&Fragment| first.rect.line_overlap(&f.rect) >= 0.5;
+            let n = 1 + rest[1..].iter().take_while(|f| on_line(f)).count();
+            line.clear();
+            line.extend_from_slice(&rest[..n]);
+            rest = &rest[n..];
             line.sort_by(|a, b| a.rect.x0.total_cmp(&b.rect.x0));
             let is_wide = |pair: &[&Fragment]| {
                 let em = pair[0].words.first().map_or(10.0, |word| word.size);
@@ -119,6 +117,10 @@ fn is_item(line: &[&Fragment]) -> bool {
     let Some(first) = words.next() else {
         return false;
     };
+    // Most words are none at the first look: no marker begins with a letter, but for one and a bracket.
+    if first.text.len() > 2 && first.text.starts_with(char::is_alphabetic) {
+        return false;
+    }
     // A marker may be a word of its own.
     let next = words.next().map_or("", |word| word.text.as_str());
     marker(&format!("{} {next}", first.text)).is_some()
