@@ -233,13 +233,15 @@ fn best_gutter(fragments: &[Fragment], grids: &[Rect]) -> Option<Vec<Band>> {
     let mut best: Option<(f32, Vec<Band>)> = None;
     // Most gutters differ from the one before in few fragments: runs without these are not judged again.
     let mut places = vec![Place::Across; pieces.len()];
+    let mut now = Vec::with_capacity(pieces.len());
     let mut runs: Vec<Run> = Vec::new();
     let mut x = all.x0 + STEP;
     while x < all.x1 {
-        let now: Vec<Place> = pieces.iter().map(|piece| piece.place(x)).collect();
+        now.clear();
+        now.extend(pieces.iter().map(|piece| piece.place(x)));
         if now != places {
             runs = runs_at(fragments, &now, &places, &runs);
-            places = now;
+            std::mem::swap(&mut places, &mut now);
             let score = score(&runs);
             if score > best.as_ref().map_or(0.0, |best| best.0) {
                 best = Some((score, bands(&runs, x)));
@@ -311,37 +313,42 @@ fn bands(runs: &[Run], x: f32) -> Vec<Band> {
 
 /// Lines on the poorer side, more for a wide gutter (hanging numbers stand beside a narrow one); `None` where these are no two columns.
 fn band_value(band: &[Fragment], places: &[Place]) -> Option<f32> {
-    let n_left = places.iter().filter(|place| **place == Place::Left).count();
-    if n_left < MIN_LINES || places.len() - n_left < MIN_LINES {
-        return None;
-    }
-    let on = |side: Place| -> Vec<&Fragment> {
+    let on = |side: Place| {
         let placed = band.iter().zip(places);
         placed
-            .filter(|(_, place)| **place == side)
+            .filter(move |(_, place)| **place == side)
             .map(|(fragment, _)| fragment)
-            .collect()
     };
-    let (left, right) = (on(Place::Left), on(Place::Right));
+    let sides = [Place::Left, Place::Right];
+    // What most bands fail at, first.
+    let mut n_columns = [0, 0];
+    for (side, n_columns) in sides.into_iter().zip(&mut n_columns) {
+        let mut n = 0;
+        for fragment in on(side) {
+            n += 1;
+            *n_columns += fragment.n_columns;
+        }
+        if n < MIN_LINES || *n_columns < MIN_COLUMNS_PER_FRAGMENT * n {
+            return None;
+        }
+    }
     let mut em = f32::MAX;
     let mut n_min = usize::MAX;
-    for side in [&left, &right] {
-        let n_lines = count_lines(side);
-        let n_columns: usize = side.iter().map(|f| f.n_columns).sum();
+    for (side, n_columns) in sides.into_iter().zip(n_columns) {
+        let n_lines = count_lines(on(side));
         // Cells that stand side by side must not add up to a line of prose.
-        if n_lines < MIN_LINES
-            || n_columns < MIN_COLUMNS_PER_LINE * n_lines
-            || n_columns < MIN_COLUMNS_PER_FRAGMENT * side.len()
-        {
+        if n_lines < MIN_LINES || n_columns < MIN_COLUMNS_PER_LINE * n_lines {
             return None;
         }
         n_min = n_min.min(n_lines);
-        let heights = || side.iter().filter(|f| f.table.is_none());
+        let heights = || on(side).filter(|f| f.table.is_none());
         let sum: f32 = heights().map(|f| f.rect.height()).sum();
         #[expect(clippy::cast_precision_loss, reason = "a few thousand lines")]
         let mean = sum / heights().count().max(1) as f32;
         em = em.min(mean);
     }
+    let left: Vec<&Fragment> = on(Place::Left).collect();
+    let right: Vec<&Fragment> = on(Place::Right).collect();
     // Both must stand beside each other, not one below the other.
     let extent = |side: &[&Fragment]| {
         side.iter().fold((f32::MAX, f32::MIN), |(y0, y1), f| {
@@ -370,7 +377,7 @@ fn band_value(band: &[Fragment], places: &[Place]) -> Option<f32> {
 }
 
 /// Lines that sorted fragments stand on.
-fn count_lines(fragments: &[&Fragment]) -> usize {
+fn count_lines<'f>(fragments: impl Iterator<Item = &'f Fragment>) -> usize {
     let mut n = 0;
     let mut last: Option<Rect> = None;
     for fragment in fragments {
