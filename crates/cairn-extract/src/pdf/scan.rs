@@ -41,6 +41,8 @@ const SAME_SIZE: f32 = 0.25;
 pub(super) struct Recognizer<'c, 'o> {
     cx: &'c Context<'o>,
     dpi: u16,
+    /// Whether it is known that recognition is there, or why not.
+    has_asked: bool,
     refusal: Option<ToolError>,
     n_failures: u32,
 }
@@ -50,13 +52,18 @@ impl<'c, 'o> Recognizer<'c, 'o> {
         Self {
             cx,
             dpi: if n_pages > MANY_PAGES { FAST_DPI } else { DPI },
-            refusal: cx.refusal(&ToolRequest::Recognize { dpi: None }),
+            has_asked: false,
+            refusal: None,
             n_failures: 0,
         }
     }
 
     /// What is recognised on a page; an error that says what is missing or went wrong.
     pub(super) fn read(&mut self, page: &PdfPage<'_>, bounds: &PageBox) -> Result<Scan, ToolError> {
+        if !self.has_asked {
+            self.refusal = self.cx.refusal(&ToolRequest::Recognize { dpi: None });
+            self.has_asked = true;
+        }
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }

@@ -184,8 +184,11 @@ impl Tools for LocalTools {
 
     fn refusal(&self, request: &ToolRequest) -> Option<ToolError> {
         match request {
-            ToolRequest::Recognize { .. } => self.tesseract.as_ref().err().cloned(),
-            ToolRequest::Convert { .. } => self.libreoffice.is_none().then(|| missing(request)),
+            ToolRequest::Recognize { .. } => self.found().tesseract.as_ref().err().cloned(),
+            ToolRequest::Convert { .. } => {
+                let found = &self.found().libreoffice;
+                found.is_none().then(|| missing(request))
+            }
             ToolRequest::Transcribe { .. } => self.transcribe.is_none().then(|| missing(request)),
         }
     }

@@ -11,7 +11,6 @@ use super::pool::WorkerCommand;
 use super::protocol::{self, Hello, Ready, VERSION};
 use super::sandbox::{Isolation, IsolationPolicy};
 use crate::options::ExtractOptions;
-use crate::tools::ToolError;
 
 /// Bytes of a child's standard error that are kept, to tell why it died.
 const MAX_STDERR: usize = 4 << 10;
@@ -128,7 +127,6 @@ pub(super) fn greet(
     pipes: &mut Pipes,
     limits: &WorkerLimits,
     options: &ExtractOptions,
-    no_recognition: Option<ToolError>,
 ) -> io::Result<Isolation> {
     let hello = Hello {
         version: VERSION,
@@ -137,7 +135,6 @@ pub(super) fn greet(
         max_input_bytes: limits.max_input_bytes,
         max_output_bytes: limits.max_output_bytes,
         lock: true,
-        no_recognition,
         options: options.clone(),
     };
     protocol::write_json(&mut pipes.input, &hello, u64::MAX)?;

@@ -90,10 +90,7 @@ pub fn serve_with(
                         bytes: &bytes,
                         origin,
                     };
-                    let tools = PipedTools {
-                        pipes: RefCell::new((&mut input, &mut output)),
-                        no_recognition: hello.no_recognition.as_ref(),
-                    };
+                    let tools = PipedTools(RefCell::new((&mut input, &mut output)));
                     catch_panic(|| read(&document, &hello.options, &tools))
                 }
                 Task::PageMeta { name } => {
@@ -143,10 +140,7 @@ fn write_answer(output: &mut impl Write, answer: &Answer, max_bytes: u64) -> io:
 }
 
 /// Tools at the other end of the pipes.
-struct PipedTools<'p, R, W> {
-    pipes: RefCell<(&'p mut R, &'p mut W)>,
-    no_recognition: Option<&'p ToolError>,
-}
+struct PipedTools<'p, R, W>(RefCell<(&'p mut R, &'p mut W)>);
 
 impl<R: Read, W: Write> PipedTools<'_, R, W> {
     fn converse(
@@ -154,12 +148,23 @@ impl<R: Read, W: Write> PipedTools<'_, R, W> {
         request: &ToolRequest,
         payload: &[u8],
     ) -> io::Result<Result<Vec<u8>, ToolError>> {
-        let (input, output) = &mut *self.pipes.borrow_mut();
+        let (input, output) = &mut *self.0.borrow_mut();
         let call = Answer::Call {
             request: request.clone(),
             size: payload.len() as u64,
         };
         protocol::write_with_payload(output, &call, payload)?;
+        Self::reply(input)
+    }
+
+    fn ask(&self, request: &ToolRequest) -> io::Result<Result<Vec<u8>, ToolError>> {
+        let (input, output) = &mut *self.0.borrow_mut();
+        let request = request.clone();
+        protocol::write_json(output, &Answer::Ask { request }, u64::MAX)?;
+        Self::reply(input)
+    }
+
+    fn reply(input: &mut R) -> io::Result<Result<Vec<u8>, ToolError>> {
         match protocol::read_json::<ToolReply>(input)? {
             Some(ToolReply::Done { size }) => protocol::read_bytes(input, size).map(Ok),
             Some(ToolReply::Failed(error)) => Ok(Err(error)),
@@ -179,10 +184,8 @@ impl<R: Read, W: Write> Tools for PipedTools<'_, R, W> {
     }
 
     fn refusal(&self, request: &ToolRequest) -> Option<ToolError> {
-        match request {
-            ToolRequest::Recognize { .. } => self.no_recognition.cloned(),
-            ToolRequest::Convert { .. } | ToolRequest::Transcribe { .. } => None,
-        }
+        // A broken pipe shows at the next call.
+        self.ask(request).ok()?.err()
     }
 }
 
@@ -200,7 +203,6 @@ mod tests {
             max_input_bytes: 100,
             max_output_bytes,
             lock: false,
-            no_recognition: None,
             options: ExtractOptions::default(),
         }
     }
@@ -230,7 +232,10 @@ mod tests {
             answers.push(match answer {
                 Answer::Read(extracted) => Ok(extracted),
                 Answer::Failed(error) => Err(error),
-                other @ (Answer::Call { .. } | Answer::Image { .. } | Answer::PageMeta(_)) => {
+                other @ (Answer::Ask { .. }
+                | Answer::Call { .. }
+                | Answer::Image { .. }
+                | Answer::PageMeta(_)) => {
                     panic!("neither a tool nor an image is needed: {other:?}")
                 }
             });
@@ -266,6 +271,33 @@ mod tests {
                 "again"
             ]
         );
+    }
+
+    #[test]
+    fn a_worker_asks_whether_a_tool_refuses() {
+        let request = ToolRequest::Recognize { dpi: None };
+        let missing = crate::tools::missing(&request);
+        for (reply, expect) in [
+            (ToolReply::Done { size: 0 }, None),
+            (ToolReply::Failed(missing.clone()), Some(missing)),
+        ] {
+            let mut input = Vec::new();
+            protocol::write_json(&mut input, &hello(1 << 20), u64::MAX).unwrap();
+            protocol::write_request(&mut input, &Input::file("a.txt", b"x")).unwrap();
+            protocol::write_json(&mut input, &reply, u64::MAX).unwrap();
+            let mut output = Vec::new();
+            serve_with(&input[..], &mut output, |input, options, tools| {
+                assert_eq!(tools.refusal(&request), expect);
+                extract_with(input, options, tools)
+            })
+            .unwrap();
+            let mut output = &output[..];
+            protocol::read_json::<Ready>(&mut output).unwrap().unwrap();
+            let asked = protocol::read_json::<Answer>(&mut output).unwrap().unwrap();
+            assert!(matches!(asked, Answer::Ask { request: what } if what == request));
+            let answer = protocol::read_json::<Answer>(&mut output).unwrap().unwrap();
+            assert!(matches!(answer, Answer::Read(_)), "{answer:?}");
+        }
     }
 
     #[test]

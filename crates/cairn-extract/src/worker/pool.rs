@@ -203,9 +203,8 @@ impl WorkerPool {
             let program = self.command.program.display();
             ExtractError::unavailable(format!("`{program}` does not start: {error}"))
         })?;
-        let no_recognition = self.tools.refusal(&ToolRequest::Recognize { dpi: None });
         let greeted = self.with_deadline(&mut worker, |pipes, _| {
-            child::greet(pipes, &self.limits, &self.options, no_recognition)
+            child::greet(pipes, &self.limits, &self.options)
         });
         match greeted {
             Some(Ok(isolation)) => {
@@ -258,6 +257,11 @@ impl WorkerPool {
                         return written.map(|()| Ok(Reply::Image(image)));
                     }
                     Some(Answer::Failed(error)) => return written.map(|()| Err(error)),
+                    Some(Answer::Ask { request }) => {
+                        let refusal = self.tools.refusal(&request);
+                        let reply = refusal.map_or(ToolReply::Done { size: 0 }, ToolReply::Failed);
+                        protocol::write_json(&mut pipes.input, &reply, u64::MAX)?;
+                    }
                     Some(Answer::Call { request, size }) => {
                         self.serve_call(pipes, calls, request, size)?;
                     }

@@ -39,8 +39,6 @@ pub(super) struct Hello {
     pub(super) max_output_bytes: u64,
     /// Whether the worker is a process of its own, to be locked up.
     pub(super) lock: bool,
-    /// Why the parent runs no text recognition, where it does not: then no page is drawn for it.
-    pub(super) no_recognition: Option<ToolError>,
     /// What the readers may use.
     pub(super) options: ExtractOptions,
 }
@@ -83,6 +81,10 @@ pub(super) enum Answer {
     Image {
         image: PageImage,
         size: u64,
+    },
+    /// Not the end: the worker asks whether a tool would refuse. The reply has no payload.
+    Ask {
+        request: ToolRequest,
     },
     /// Not the end: the worker needs a tool. A payload of `size` bytes follows the frame.
     Call {
