@@ -156,7 +156,7 @@ fn play(mode: &str) {
         // Greets as a worker does, then answers with nonsense.
         "liar" => {
             let mut output = output;
-            let ready = br#"{"version":5,"isolation":{"landlock_abi":null,"seccomp":false,"missing":null}}"#;
+            let ready = br#"{"version":6,"isolation":{"landlock_abi":null,"seccomp":false,"missing":null}}"#;
             let _ = output.write_all(&u32::try_from(ready.len()).unwrap().to_le_bytes());
             let _ = output.write_all(ready);
             let _ = output.write_all(&[3, 0, 0, 0, b'{', b'{', b'{']);
