@@ -1,6 +1,8 @@
 //! XLS: Excel 97-2003 workbooks. `calamine` reads the values; the formats, hidden rows and hidden columns, which it
 //! does not give, are read here from the same records.
 //!
+//! A sheet that spans far more cells than any sheet holds is refused before: it would cost that much memory.
+//!
 //! [MS-XLS] sections 2.4.126 (`Format`), 2.4.353 (`XF`), 2.4.221 (`Row`), 2.4.53 (`ColInfo`) and the cell records. Formats
 //! are BIFF8's; older workbooks show their numbers as they are stored. O(bytes).
 
@@ -20,8 +22,23 @@ use crate::error::ExtractError;
 /// Bytes of the workbook stream. The file itself is smaller than this by the limits of an ingest.
 const MAX_STREAM: u64 = 1 << 30;
 
+/// Cells of the areas that the sheets of a workbook span, filled or not: `calamine` holds all of them at once.
+const MAX_AREA: u64 = 1 << 23;
+
 /// Reads an Excel 97–2003 workbook.
 pub(crate) fn read_xls(bytes: &[u8], builder: &mut Builder) -> Result<(), ExtractError> {
+    let formats = workbook_stream(bytes).map(|stream| Formats::read(&stream));
+    let mut formats = formats.unwrap_or_default();
+    let area = formats
+        .sheets
+        .iter()
+        .map(Marks::area)
+        .fold(0, u64::saturating_add);
+    if area > MAX_AREA {
+        return Err(ExtractError::malformed(format!(
+            "its sheets say that they span {area} cells; save the workbook as XLSX if that is right"
+        )));
+    }
     let mut book: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(|error| match error {
         XlsError::Password => ExtractError::PasswordRequired,
         other => ExtractError::malformed(other.to_string()),
@@ -34,8 +51,6 @@ pub(crate) fn read_xls(bytes: &[u8], builder: &mut Builder) -> Result<(), Extrac
     } else {
         Epoch::Y1900
     };
-    let formats = workbook_stream(bytes).map(|stream| Formats::read(&stream));
-    let mut formats = formats.unwrap_or_default();
     let mut budget = Budget::default();
     for (idx, entry) in book.sheets_metadata().to_vec().into_iter().enumerate() {
         if entry.typ != SheetType::WorkSheet {
@@ -128,6 +143,8 @@ struct Marks {
     styles: HashMap<(u32, u32), u16>,
     hidden_rows: Vec<u32>,
     hidden_columns: Vec<(u32, u32)>,
+    /// Cells of the area that the sheet says it uses.
+    n_stated: u64,
 }
 
 const BOF: u16 = 0x0809;
@@ -167,6 +184,21 @@ impl Formats {
 }
 
 impl Marks {
+    /// Cells of the smallest rectangle around all cells, or of the stated one where that is larger.
+    fn area(&self) -> u64 {
+        let (mut rows, mut columns) = ((u32::MAX, 0), (u32::MAX, 0));
+        for &(row, column) in self.styles.keys() {
+            rows = (row.min(rows.0), row.max(rows.1));
+            columns = (column.min(columns.0), column.max(columns.1));
+        }
+        if self.styles.is_empty() {
+            return self.n_stated;
+        }
+        let n_rows = u64::from(rows.1 - rows.0) + 1;
+        let n_columns = u64::from(columns.1 - columns.0) + 1;
+        (n_rows * n_columns).max(self.n_stated)
+    }
+
     fn read(stream: &[u8], start: usize) -> Self {
         let mut marks = Self::default();
         let mut depth = 0usize;
@@ -196,6 +228,7 @@ impl Marks {
                         }
                     }
                 }
+                0x0200 => marks.n_stated = stated_area(data),
                 0x0208 => {
                     if let (Some(row), Some(flags)) = (u16_at(data, 0), u16_at(data, 12))
                         && flags & 0x20 != 0
@@ -216,6 +249,21 @@ impl Marks {
         }
         marks
     }
+}
+
+/// Cells of a `Dimensions` record (section 2.4.90): the first row and the one after the last in 32 bits each, columns in
+/// 16; all in 16 in the shorter record of older workbooks. An end before its start is the number that it wraps to, as it
+/// will be for who reads on.
+fn stated_area(data: &[u8]) -> u64 {
+    let short = |at: usize| u16_at(data, at).map_or(0, u32::from);
+    let long = |at: usize| short(at + 2) << 16 | short(at);
+    let (rows, columns) = if data.len() == 10 {
+        ((short(0), short(2)), (short(4), short(6)))
+    } else {
+        ((long(0), long(4)), (short(8), short(10)))
+    };
+    let n = |(first, end): (u32, u32)| u64::from(end.wrapping_sub(first));
+    n(rows).saturating_mul(n(columns))
 }
 
 /// Kind and data of each record.
@@ -302,11 +350,40 @@ mod tests {
         assert_eq!(marks.styles.get(&(3, 2)), Some(&1));
         assert_eq!(marks.styles.get(&(4, 1)), Some(&1));
         assert_eq!(marks.styles.get(&(4, 2)), Some(&0));
+        // Rows 3 and 4, columns 1 and 2.
+        assert_eq!(marks.area(), 4);
         assert_eq!(marks.hidden_rows, [9]);
         assert_eq!(marks.hidden_columns, [(1, 2)]);
         let format = formats.by_style[1].as_deref();
         assert_eq!(shown(&Data::Float(1.25), format, Epoch::Y1900), "1.3x");
         assert!(formats.by_style[0].is_none());
+    }
+
+    #[test]
+    fn areas_beyond_belief_are_seen() {
+        let cell = |row: u16, column: u16| {
+            let place = [row.to_le_bytes(), column.to_le_bytes()].concat();
+            record(0x0203, &[place, vec![0; 10]].concat())
+        };
+        let stated = |rows: u32| {
+            let mut data = [0u32.to_le_bytes(), rows.to_le_bytes()].concat();
+            data.extend([0, 0, 0, 1, 0, 0]);
+            record(0x0200, &data)
+        };
+        for (records, area) in [
+            (vec![], 0),
+            (vec![cell(7, 7)], 1),
+            (vec![cell(0, 0), cell(65_535, 65_535)], 1 << 32),
+            (vec![stated(65_536), cell(0, 0)], 1 << 24),
+            (
+                vec![record(0x0200, &[9, 0, 8, 0, 0, 0, 1, 0, 0, 0])],
+                u64::from(u32::MAX),
+            ),
+            (vec![stated(u32::MAX)], u64::from(u32::MAX) << 8),
+        ] {
+            let stream = [record(BOF, &[0; 16]), records.concat(), record(EOF, &[])].concat();
+            assert_eq!(Marks::read(&stream, 0).area(), area);
+        }
     }
 
     #[test]
