@@ -13,6 +13,9 @@ use crate::error::ExtractError;
 /// Below this an expanded member cannot hurt, whatever its ratio.
 const RATIO_FLOOR: u64 = 1 << 20;
 
+/// Characters for each packed byte at most, when the missing ones of a damaged member are guessed from its stated size.
+const MAX_TEXT_RATIO: u64 = 32;
+
 /// An opened archive that keeps count of what it has expanded.
 pub(crate) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
@@ -61,11 +64,24 @@ impl<'a> Archive<'a> {
     /// Bytes of the member `name`, or `None` where the archive has none.
     pub(crate) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExtractError> {
         let mut bytes = Vec::new();
-        match self.zip.by_name(name) {
-            Ok(member) => expand(member, name, self.cx, &mut bytes).map(|()| Some(bytes)),
-            Err(ZipError::FileNotFound) => Ok(None),
+        let read = match self.zip.by_name(name) {
+            Ok(member) => expand(member, name, self.cx, &mut bytes),
+            Err(ZipError::FileNotFound) => return Ok(None),
             Err(error) => Err(from_zip(&error)),
+        };
+        match &read {
+            // Not every reader says that a part of its package is of no use.
+            Err(error @ ExtractError::Malformed { .. }) => {
+                self.cx.note_damage(name, error.to_string(), 0);
+            }
+            Ok(()) if is_xml(name) => {
+                if let Some(fault) = crate::xml::fault(&bytes) {
+                    self.cx.note_damage(name, fault, 0);
+                }
+            }
+            _ => {}
         }
+        read.map(|()| Some(bytes))
     }
 }
 
@@ -77,6 +93,7 @@ fn expand(
     into: &mut Vec<u8>,
 ) -> Result<(), ExtractError> {
     let n_packed = member.compressed_size().max(1);
+    let n_stated = member.size();
     let max_ratio = cx.options.max_zip_ratio;
     let mut n_member = 0;
     let mut buffer = [0; 32 << 10];
@@ -85,7 +102,14 @@ fn expand(
             Ok(0) => break,
             Ok(n) => n,
             // A damaged tail: what came out before it may still be of use to a lenient parser.
-            Err(_) if n_member > 0 => break,
+            Err(error) if n_member > 0 => {
+                let n_missing = n_stated
+                    .saturating_sub(n_member)
+                    .min(n_packed.saturating_mul(MAX_TEXT_RATIO));
+                let n_missing = if is_text(name) { n_missing } else { 0 };
+                cx.note_damage(name, error.to_string(), n_missing);
+                break;
+            }
             Err(error) => {
                 return Err(ExtractError::malformed(format!(
                     "archive member `{name}`: {error}"
@@ -103,6 +127,19 @@ fn expand(
         into.extend_from_slice(&buffer[..n]);
     }
     Ok(())
+}
+
+fn is_xml(name: &str) -> bool {
+    matches!(crate::detect::extension(name).as_str(), "xml" | "rels")
+}
+
+/// Whether a byte of the member is about a character.
+fn is_text(name: &str) -> bool {
+    is_xml(name)
+        || matches!(
+            crate::detect::extension(name).as_str(),
+            "html" | "htm" | "xhtml" | "opf" | "txt" | "md" | "csv" | "tsv" | "json" | "log"
+        )
 }
 
 fn from_zip(error: &ZipError) -> ExtractError {
@@ -160,5 +197,57 @@ pub(crate) mod tests {
         assert!(Archive::open(&bomb, &cx).is_err());
         let cx = Context::new(&options, Origin::File, &NoTools);
         assert!(Archive::open(b"PK\x03\x04 no archive", &cx).is_err());
+    }
+
+    /// `bytes` with the first byte of `needle` changed.
+    fn damage(bytes: &[u8], needle: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        let at = bytes
+            .windows(needle.len())
+            .position(|window| window == needle)
+            .unwrap();
+        bytes[at] ^= 1;
+        bytes
+    }
+
+    #[test]
+    fn damaged_members_are_named_in_the_report_of_their_document() {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let stored = zip::write::SimpleFileOptions::default()
+            .compression_method(zip::CompressionMethod::Stored);
+        for (name, text) in [("a.txt", "All is well."), ("b.txt", "Tea is at noon.")] {
+            writer.start_file(name, stored).unwrap();
+            writer.write_all(text.as_bytes()).unwrap();
+        }
+        let bytes = writer.finish().unwrap().into_inner();
+        let options = ExtractOptions::default();
+        let whole = crate::extract::extract("x.zip", &bytes, &options).unwrap();
+        assert_eq!(whole.report.warnings, []);
+        let inner = damage(&bytes, b"noon");
+        let outer = zip_of(&[("inner.zip", &inner)]);
+        for (bytes, part) in [(inner, None), (outer, Some("inner.zip"))] {
+            let read = crate::extract::extract("x.zip", &bytes, &options).unwrap();
+            assert!(read.render().text.contains("ooon."));
+            let [warning] = &read.report.warnings[..] else {
+                panic!("{:?}", read.report.warnings)
+            };
+            assert_eq!(warning.code, cairn_types::WarningCode::Recovered);
+            assert!(warning.reason.contains("`b.txt`"), "{warning:?}");
+            assert_eq!(warning.part.as_deref(), part);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_of_a_damaged_text_lowers_the_coverage() {
+        let text: String = (0..40_000_u64)
+            .map(|i| format!("w{} ", i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 30))
+            .collect();
+        let mut bytes = zip_of(&[("a.txt", text.as_bytes())]);
+        let at = bytes.len() / 2;
+        bytes[at..at + 4000].fill(0xff);
+        let read = crate::extract::extract("x.zip", &bytes, &ExtractOptions::default()).unwrap();
+        let report = &read.report;
+        assert!(report.has_loss());
+        assert!(report.coverage() < 0.8, "{}", report.coverage());
     }
 }

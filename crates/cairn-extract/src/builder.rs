@@ -174,7 +174,7 @@ impl Builder {
         self.elements.is_empty()
     }
 
-    #[cfg(test)]
+    /// What was read so far, without furniture.
     pub(crate) fn elements(&self) -> &[Element] {
         &self.elements
     }

@@ -76,8 +76,7 @@ pub(crate) fn read_tar(
             ));
         }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        // Links lead nowhere here, devices and folders hold nothing.
-        if !entry.header().entry_type().is_file() || is_litter(&name) {
+        if !has_content(entry.header().entry_type()) || is_litter(&name) {
             continue;
         }
         let name = label(&name);
@@ -189,6 +188,21 @@ fn read_counted(input: &mut impl Read, cx: &Context<'_>) -> Result<Vec<u8>, Extr
             }
         }
     }
+}
+
+/// Links lead nowhere here, devices and folders hold nothing, and extensions of headers are no members. Types that nobody
+/// knows are files (POSIX, pax interchange format).
+fn has_content(kind: tar::EntryType) -> bool {
+    !(kind.is_dir()
+        || kind.is_hard_link()
+        || kind.is_symlink()
+        || kind.is_character_special()
+        || kind.is_block_special()
+        || kind.is_fifo()
+        || kind.is_gnu_longname()
+        || kind.is_gnu_longlink()
+        || kind.is_pax_global_extensions()
+        || kind.is_pax_local_extensions())
 }
 
 /// Files that systems leave in archives and nobody wrote.
@@ -356,5 +370,41 @@ mod tests {
         }
         assert_eq!(inner_name("dir/x.tgz"), "x.tar");
         assert_eq!(inner_name(".gz"), ".gz");
+    }
+
+    #[test]
+    fn only_members_without_content_are_passed_over() {
+        let mut writer = tar::Builder::new(Vec::new());
+        for (name, kind, text) in [
+            ("plain.txt", tar::EntryType::Regular, "Tea."),
+            ("joined.txt", tar::EntryType::Continuous, "Coffee."),
+            ("odd.txt", tar::EntryType::new(b'Q'), "Milk."),
+            ("link.txt", tar::EntryType::Symlink, ""),
+        ] {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_size(text.len() as u64);
+            writer
+                .append_data(&mut header, name, text.as_bytes())
+                .unwrap();
+        }
+        // A sparse member of GNU, whose one region is all of it.
+        let mut header = tar::Header::new_gnu();
+        header.set_path("sparse.txt").unwrap();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.set_size(6);
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.sparse[0].set_offset(0);
+        gnu.sparse[0].set_length(6);
+        gnu.set_real_size(6);
+        header.set_cksum();
+        writer.append(&header, &b"Cocoa."[..]).unwrap();
+        let bytes = writer.into_inner().unwrap();
+        let read = extract("x.tar", &bytes, &ExtractOptions::default()).unwrap();
+        let text = read.render().text;
+        for expect in ["Tea.", "Coffee.", "Milk.", "Cocoa."] {
+            assert!(text.contains(expect), "{expect} in {text}");
+        }
+        assert_eq!((read.report.parts, read.report.parts_failed), (4, 0));
     }
 }

@@ -1,10 +1,14 @@
 //! What a reader works with besides its bytes: limits, tools, and the books of documents within documents.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 
 use crate::error::ExtractError;
 use crate::options::ExtractOptions;
 use crate::tools::{ToolError, ToolRequest, Tools};
+
+/// Damaged members that are named, in a document with all that is within it.
+const MAX_DAMAGES: usize = 1_000;
 
 /// Where a document was found, as far as reading it depends on that.
 #[derive(
@@ -19,6 +23,15 @@ pub enum Origin {
     WebPage,
 }
 
+/// A member of a package that was read only in part.
+#[derive(Debug)]
+pub(crate) struct Damage {
+    pub(crate) member: String,
+    pub(crate) reason: String,
+    /// Characters that are missing, at a guess.
+    pub(crate) n_missing: u64,
+}
+
 /// One document with all that is within it. Budgets are shared by its parts, however deep.
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a ExtractOptions,
@@ -27,6 +40,8 @@ pub(crate) struct Context<'a> {
     n_expanded: Cell<u64>,
     n_parts: Cell<usize>,
     depth: Cell<usize>,
+    /// Of the document that is being read, after those of the documents around it.
+    damages: RefCell<Vec<Damage>>,
 }
 
 impl<'a> Context<'a> {
@@ -42,6 +57,7 @@ impl<'a> Context<'a> {
             n_expanded: Cell::new(0),
             n_parts: Cell::new(0),
             depth: Cell::new(0),
+            damages: RefCell::new(Vec::new()),
         }
     }
 
@@ -53,6 +69,29 @@ impl<'a> Context<'a> {
     /// Why a tool would refuse; see [`Tools::refusal`].
     pub(crate) fn refusal(&self, request: &ToolRequest) -> Option<ToolError> {
         self.tools.refusal(request)
+    }
+
+    /// Notes that a member was read only in part, or not at all.
+    pub(crate) fn note_damage(&self, member: &str, reason: String, n_missing: u64) {
+        let mut damages = self.damages.borrow_mut();
+        if damages.len() < MAX_DAMAGES {
+            damages.push(Damage {
+                member: member.to_owned(),
+                reason,
+                n_missing,
+            });
+        }
+    }
+
+    /// Runs `read` for one document and returns the damages noted meanwhile, one for each member. Those of a reader that
+    /// panics stay with the document around it.
+    pub(crate) fn with_damages<T>(&self, read: impl FnOnce() -> T) -> (T, Vec<Damage>) {
+        let n_around = self.damages.borrow().len();
+        let result = read();
+        let mut damages = self.damages.borrow_mut().split_off(n_around);
+        let mut seen = HashSet::new();
+        damages.retain(|damage| seen.insert(damage.member.clone()));
+        (result, damages)
     }
 
     /// Counts `n` bytes that came out of a container, a document's own or a nested one's.

@@ -4,11 +4,25 @@
 //! text. The name's extension only chooses among text formats, which share one look.
 //! Reads at most the first [`LOOK_BYTES`] of text; member names are looked for in all bytes given.
 
+use std::io::Read;
+
 use crate::code;
 use crate::text::{decode, utf16_by_zeros};
 
 /// Bytes of a text that the heuristics look at.
 const LOOK_BYTES: usize = 16 << 10;
+
+/// Bytes of an `OpenDocument` package's manifest that are looked at.
+const MAX_MANIFEST: u64 = 1 << 20;
+
+/// Kinds of `OpenDocument` packages.
+const ODF_KINDS: [MediaType; 5] = [
+    MediaType::Odt,
+    MediaType::Ods,
+    MediaType::Odp,
+    MediaType::Other("application/vnd.oasis.opendocument.graphics"),
+    MediaType::Other("application/vnd.oasis.opendocument.formula"),
+];
 
 /// What a document is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -213,6 +227,7 @@ fn in_zip(bytes: &[u8]) -> MediaType {
     let mut encrypted = false;
     let (mut found, mut likely) = (None, None);
     let mut is_package = false;
+    let (mut has_content, mut has_manifest) = (false, false);
     let mut at = 0;
     let mut n_seen = 0;
     while n_seen < 4096
@@ -236,8 +251,14 @@ fn in_zip(bytes: &[u8]) -> MediaType {
         };
         encrypted |= header.get(flags_at).is_some_and(|flags| flags & 1 == 1);
         if name == b"mimetype" && header[2] == 3 {
-            return by_mimetype_member(&header[name_at + len..]);
+            // Writers that compress it, or put something before it, leave the other members to tell.
+            match by_mimetype_member(&header[name_at + len..]) {
+                Some(kind) => return kind,
+                None => continue,
+            }
         }
+        has_content |= name == b"content.xml";
+        has_manifest |= name == b"META-INF/manifest.xml";
         let kind = match name {
             b"word/document.xml" | b"word/document2.xml" => MediaType::Docx,
             b"xl/workbook.xml" => MediaType::Xlsx,
@@ -263,8 +284,40 @@ fn in_zip(bytes: &[u8]) -> MediaType {
     match found.or(likely.filter(|_| is_package)) {
         Some(_) if encrypted => MediaType::EncryptedOffice,
         Some(kind) => kind,
+        None if has_content && has_manifest => by_manifest(bytes),
         None => MediaType::Zip,
     }
+}
+
+/// The kind of an `OpenDocument` package whose `mimetype` does not say it, as its manifest does (`OpenDocument` 1.3
+/// part 2, section 4.2).
+fn by_manifest(bytes: &[u8]) -> MediaType {
+    let manifest = manifest(bytes).unwrap_or_default();
+    let is_named = |kind: &&MediaType| {
+        let (double, single) = (
+            format!("\"{}\"", kind.as_str()),
+            format!("'{}'", kind.as_str()),
+        );
+        manifest.contains(&double) || manifest.contains(&single)
+    };
+    // Of several, the first is the package's own: objects within it come later.
+    let at = |kind: &MediaType| manifest.find(kind.as_str());
+    ODF_KINDS
+        .iter()
+        .filter(is_named)
+        .min_by_key(|kind| at(kind))
+        .copied()
+        .unwrap_or(MediaType::Zip)
+}
+
+/// The manifest of a package, if it is as small as manifests are.
+fn manifest(bytes: &[u8]) -> Option<String> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(bytes)).ok()?;
+    let member = zip.by_name("META-INF/manifest.xml").ok()?;
+    let mut content = Vec::new();
+    // A damaged end is of no interest here.
+    let _ = member.take(MAX_MANIFEST).read_to_end(&mut content);
+    Some(crate::xml::part_text(&content))
 }
 
 fn find_pk(bytes: &[u8]) -> Option<usize> {
@@ -280,19 +333,11 @@ fn find_pk(bytes: &[u8]) -> Option<usize> {
 }
 
 /// ODF and EPUB store their media type as their first member, uncompressed.
-fn by_mimetype_member(content: &[u8]) -> MediaType {
-    const KNOWN: [MediaType; 6] = [
-        MediaType::Epub,
-        MediaType::Odt,
-        MediaType::Ods,
-        MediaType::Odp,
-        MediaType::Other("application/vnd.oasis.opendocument.graphics"),
-        MediaType::Other("application/vnd.oasis.opendocument.formula"),
-    ];
-    KNOWN
+fn by_mimetype_member(content: &[u8]) -> Option<MediaType> {
+    ODF_KINDS
         .into_iter()
+        .chain([MediaType::Epub])
         .find(|known| content.starts_with(known.as_str().as_bytes()))
-        .unwrap_or(MediaType::Zip)
 }
 
 /// An `OpenDocument` file that is a single XML text names its media type at the root.
@@ -618,6 +663,31 @@ mod tests {
             (&[("word/other.xml", b"x")], MediaType::Zip),
         ];
         for (members, expect) in other {
+            let zip = crate::archive::tests::zip_of(members);
+            assert_eq!(detect("a.zip", &zip), expect, "{members:?}");
+        }
+    }
+
+    #[test]
+    fn packages_are_known_without_their_mimetype() {
+        let manifest = r#"<manifest:manifest><manifest:file-entry manifest:full-path="/" manifest:media-type="application/vnd.oasis.opendocument.presentation"/><manifest:file-entry manifest:full-path="Object 1/" manifest:media-type="application/vnd.oasis.opendocument.spreadsheet"/></manifest:manifest>"#;
+        let manifest = ("META-INF/manifest.xml", manifest.as_bytes());
+        let cases: [(Members<'_>, MediaType); 4] = [
+            (
+                &[("mimetype", b"??"), ("content.xml", b"x"), manifest],
+                MediaType::Odp,
+            ),
+            (&[manifest, ("content.xml", b"x")], MediaType::Odp),
+            (
+                &[("content.xml", b"x"), ("META-INF/manifest.xml", b"none")],
+                MediaType::Zip,
+            ),
+            (
+                &[("mimetype", b"??"), ("META-INF/container.xml", b"x")],
+                MediaType::Epub,
+            ),
+        ];
+        for (members, expect) in cases {
             let zip = crate::archive::tests::zip_of(members);
             assert_eq!(detect("a.zip", &zip), expect, "{members:?}");
         }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use cairn_types::Extracted;
+use cairn_types::{Extracted, WarningCode};
 
 use crate::builder::Builder;
 use crate::context::{Context, Origin};
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
-pub const EXTRACTOR_VERSION: &str = "5";
+pub const EXTRACTOR_VERSION: &str = "6";
 
 /// A document as it came.
 #[derive(Debug, Clone, Copy)]
@@ -108,42 +108,18 @@ pub(crate) fn read_as(
     cx: &Context<'_>,
 ) -> Result<Extracted, ExtractError> {
     let mut builder = Builder::new(cx.options.max_elements);
-    match media_type {
-        MediaType::PlainText => text::read(bytes, &mut builder),
-        MediaType::Markdown => markdown::read(bytes, &mut builder),
-        MediaType::Html => html::read(bytes, cx, &mut builder),
-        MediaType::Csv | MediaType::Tsv => delimited::read(media_type, bytes, &mut builder),
-        MediaType::Json => json::read(bytes, &mut builder)?,
-        MediaType::JsonLines => json::read_lines(bytes, &mut builder),
-        MediaType::Code(language) => code::read(language, bytes, &mut builder),
-        MediaType::Pdf => pdf::read(bytes, cx, &mut builder)?,
-        MediaType::Xml => xml_document::read(bytes, &mut builder),
-        MediaType::Vtt | MediaType::Srt => subtitles::read(bytes, &mut builder),
-        MediaType::Notebook => notebook::read(bytes, &mut builder)?,
-        MediaType::AsciiDoc => asciidoc::read(bytes, &mut builder),
-        MediaType::Rst => rst::read(bytes, &mut builder),
-        MediaType::Epub => epub::read(bytes, cx, &mut builder)?,
-        MediaType::Rtf => rtf::read(bytes, &mut builder)?,
-        MediaType::Docx => docx::read(bytes, cx, &mut builder)?,
-        MediaType::Odt | MediaType::Odp => odf::read(bytes, cx, &mut builder)?,
-        MediaType::Pptx => pptx::read(bytes, cx, &mut builder)?,
-        MediaType::Xlsx => spreadsheet::read_xlsx(bytes, cx, &mut builder)?,
-        MediaType::Xlsb => spreadsheet::read_xlsb(bytes, cx, &mut builder)?,
-        MediaType::Xls => spreadsheet::read_xls(bytes, &mut builder)?,
-        MediaType::Ods => spreadsheet::read_ods(bytes, cx, &mut builder)?,
-        MediaType::Zip => containers::read_zip(bytes, cx, &mut builder)?,
-        MediaType::Tar => containers::read_tar(bytes, cx, &mut builder)?,
-        MediaType::Gzip => containers::read_gzip(name, bytes, cx, &mut builder)?,
-        MediaType::Eml => mail::read_eml(bytes, cx, &mut builder)?,
-        MediaType::Msg => mail::read_msg(bytes, cx, &mut builder)?,
-        MediaType::Image(kind) => image::read(kind, bytes, cx, &mut builder)?,
-        MediaType::Audio(kind) | MediaType::Video(kind) => {
-            speech::read(name, kind, bytes, cx, &mut builder)?;
-        }
-        MediaType::Doc => return legacy::read(LegacyFormat::Doc, media_type.as_str(), bytes, cx),
-        MediaType::Ppt => return legacy::read(LegacyFormat::Ppt, media_type.as_str(), bytes, cx),
-        MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
-        MediaType::Other(_) => return Err(unsupported(media_type.as_str())),
+    let (read, damages) = cx.with_damages(|| read_into(media_type, name, bytes, cx, &mut builder));
+    if let Some(extracted) = read? {
+        return Ok(extracted);
+    }
+    for damage in damages {
+        builder.failed(damage.n_missing);
+        let (member, reason) = (damage.member, damage.reason);
+        builder.warn(
+            WarningCode::Recovered,
+            None,
+            format!("member `{member}` is damaged: it was read only in part ({reason})"),
+        );
     }
     if builder.is_empty() {
         let reason = builder.report.warnings.first().map_or_else(
@@ -153,6 +129,58 @@ pub(crate) fn read_as(
         return Err(ExtractError::empty(reason));
     }
     Ok(builder.finish(media_type.as_str()))
+}
+
+/// Calls the reader. Formats that another program converts come finished.
+fn read_into(
+    media_type: MediaType,
+    name: &str,
+    bytes: &[u8],
+    cx: &Context<'_>,
+    builder: &mut Builder,
+) -> Result<Option<Extracted>, ExtractError> {
+    match media_type {
+        MediaType::PlainText => text::read(bytes, builder),
+        MediaType::Markdown => markdown::read(bytes, builder),
+        MediaType::Html => html::read(bytes, cx, builder),
+        MediaType::Csv | MediaType::Tsv => delimited::read(media_type, bytes, builder),
+        MediaType::Json => json::read(bytes, builder)?,
+        MediaType::JsonLines => json::read_lines(bytes, builder),
+        MediaType::Code(language) => code::read(language, bytes, builder),
+        MediaType::Pdf => pdf::read(bytes, cx, builder)?,
+        MediaType::Xml => xml_document::read(bytes, builder),
+        MediaType::Vtt | MediaType::Srt => subtitles::read(bytes, builder),
+        MediaType::Notebook => notebook::read(bytes, builder)?,
+        MediaType::AsciiDoc => asciidoc::read(bytes, builder),
+        MediaType::Rst => rst::read(bytes, builder),
+        MediaType::Epub => epub::read(bytes, cx, builder)?,
+        MediaType::Rtf => rtf::read(bytes, builder)?,
+        MediaType::Docx => docx::read(bytes, cx, builder)?,
+        MediaType::Odt | MediaType::Odp => odf::read(bytes, cx, builder)?,
+        MediaType::Pptx => pptx::read(bytes, cx, builder)?,
+        MediaType::Xlsx => spreadsheet::read_xlsx(bytes, cx, builder)?,
+        MediaType::Xlsb => spreadsheet::read_xlsb(bytes, cx, builder)?,
+        MediaType::Xls => spreadsheet::read_xls(bytes, builder)?,
+        MediaType::Ods => spreadsheet::read_ods(bytes, cx, builder)?,
+        MediaType::Zip => containers::read_zip(bytes, cx, builder)?,
+        MediaType::Tar => containers::read_tar(bytes, cx, builder)?,
+        MediaType::Gzip => containers::read_gzip(name, bytes, cx, builder)?,
+        MediaType::Eml => mail::read_eml(bytes, cx, builder)?,
+        MediaType::Msg => mail::read_msg(bytes, cx, builder)?,
+        MediaType::Image(kind) => image::read(kind, bytes, cx, builder)?,
+        MediaType::Audio(kind) | MediaType::Video(kind) => {
+            speech::read(name, kind, bytes, cx, builder)?;
+        }
+        MediaType::Doc => {
+            return legacy::read(LegacyFormat::Doc, media_type.as_str(), bytes, cx).map(Some);
+        }
+        MediaType::Ppt => {
+            return legacy::read(LegacyFormat::Ppt, media_type.as_str(), bytes, cx).map(Some);
+        }
+        MediaType::EncryptedOffice => return Err(ExtractError::PasswordRequired),
+        MediaType::Other(_) => return Err(unsupported(media_type.as_str())),
+    }
+    Ok(None)
 }
 
 fn unsupported(media_type: &str) -> ExtractError {

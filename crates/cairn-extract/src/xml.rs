@@ -1,7 +1,7 @@
 //! Small helpers over `quick-xml` for office XML. Entities other than the five predefined ones are not
 //! expanded (they are dropped), so neither entity bombs nor external entities can do harm.
 
-use quick_xml::events::{BytesRef, BytesStart};
+use quick_xml::events::{BytesRef, BytesStart, Event};
 
 /// Bytes of an XML part to text: UTF-8 or UTF-16 by mark, anything invalid replaced.
 pub(crate) fn part_text(bytes: &[u8]) -> String {
@@ -42,6 +42,34 @@ pub(crate) fn reader(text: &str) -> quick_xml::Reader<&[u8]> {
     reader
 }
 
+/// Parts up to this size are looked through for faults, larger ones only at their ends.
+const MAX_LOOK: usize = 1 << 20;
+
+/// What keeps an XML part from being read to its end, if anything does: a broken tag, or elements that nothing closes.
+/// Costs one pass over the part.
+pub(crate) fn fault(bytes: &[u8]) -> Option<String> {
+    if bytes.len() > MAX_LOOK {
+        let end = bytes
+            .iter()
+            .rev()
+            .find(|&&b| !b.is_ascii_whitespace() && b != 0);
+        return (end != Some(&b'>')).then(|| "it ends within a text or tag".to_owned());
+    }
+    let text = part_text(bytes);
+    let mut reader = reader(&text);
+    let mut depth = 0_usize;
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(_)) => depth += 1,
+            Ok(Event::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Event::Eof) if depth > 0 => return Some("it ends before its elements".to_owned()),
+            Ok(Event::Eof) => return None,
+            Ok(_) => {}
+            Err(error) => return Some(error.to_string()),
+        }
+    }
+}
+
 /// Value of the attribute with this local name.
 pub(crate) fn attr(element: &BytesStart<'_>, local: &str) -> Option<String> {
     element
@@ -71,4 +99,28 @@ pub(crate) fn reference(reference: &BytesRef<'_>) -> Option<char> {
         return (!c.is_control() || matches!(c, '\n' | '\t')).then_some(c);
     }
     quick_xml::escape::resolve_predefined_entity(reference).and_then(|text| text.chars().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_what_hides_the_rest() {
+        for whole in [
+            "",
+            "<a/>",
+            "<a><b>x & y</b></a>\n\0",
+            "<?xml version=\"1.0\"?><a>&x;</a>",
+        ] {
+            assert_eq!(fault(whole.as_bytes()), None, "{whole}");
+        }
+        for cut in ["<a><b/>", "<a><b na", "<a><!-- x</a>", "<a>x"] {
+            assert!(fault(cut.as_bytes()).is_some(), "{cut}");
+        }
+        let mut large = format!("<a>{}</a>", "x".repeat(MAX_LOOK));
+        assert_eq!(fault(large.as_bytes()), None);
+        large.truncate(MAX_LOOK);
+        assert!(fault(large.as_bytes()).is_some());
+    }
 }

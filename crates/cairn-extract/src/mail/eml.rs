@@ -31,7 +31,17 @@ pub(crate) fn read(
         if is_inline_picture(part) {
             continue;
         }
-        push_attachment(&name_of(part, idx), part.contents(), cx, builder);
+        let name = name_of(part, idx);
+        if part.is_encoding_problem {
+            builder.warn(
+                WarningCode::Recovered,
+                None,
+                format!(
+                    "attachment `{name}` is not encoded as its header says: it may be incomplete"
+                ),
+            );
+        }
+        push_attachment(&name, part.contents(), cx, builder);
     }
     Ok(())
 }
@@ -256,5 +266,60 @@ mod tests {
                 prop_assert!(!matches!(error, crate::ExtractError::Crashed { .. }), "{error}");
             }
         }
+    }
+
+    fn alternative(plain: &str, html: &str) -> cairn_types::Extracted {
+        let message = format!(
+            "From: a@b.c\nTo: d@e.f\nSubject: s\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=A\n\n\
+             --A\nContent-Type: text/plain\n\n{plain}\n--A\nContent-Type: text/html\n\n{html}\n--A--\n"
+        );
+        extract("a.eml", message.as_bytes(), &ExtractOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn the_body_that_says_more_is_taken() {
+        let cannot = "Your mail program cannot show HTML.";
+        for (plain, html, expect) in [
+            (cannot, "<p>The offer is due on 4 May at noon.</p>", "4 May"),
+            (
+                cannot,
+                "<table><tr><th>Day<th>Due<tr><td>Mon<td>9</table>",
+                "Mon",
+            ),
+            (
+                "Tea at noon, coffee at three.",
+                "<p>Tea at <b>noon</b>, coffee at three.</p>",
+                "coffee",
+            ),
+            (
+                "Tea at noon.",
+                "<p>Tea at noon. Coffee at three, milk at four.</p>",
+                "milk",
+            ),
+        ] {
+            let read = alternative(plain, html);
+            let text = read.render().text;
+            assert!(text.contains(expect), "{expect} in {text}");
+            assert!(!text.contains(cannot), "{text}");
+            let report = &read.report;
+            assert!(report.chars_seen > report.chars_kept, "{report:?}");
+            assert_eq!(report.chars_failed, 0);
+        }
+    }
+
+    #[test]
+    fn attachments_in_broken_base64_are_named() {
+        let message = "From: a@b.c\nTo: d@e.f\nSubject: s\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=A\n\n\
+            --A\nContent-Type: text/plain\n\nSee the file.\n--A\nContent-Type: text/plain; name=plan.txt\n\
+            Content-Disposition: attachment; filename=plan.txt\nContent-Transfer-Encoding: base64\n\n!!!!notbase64????\n--A--\n";
+        let read = extract("a.eml", message.as_bytes(), &ExtractOptions::default()).unwrap();
+        assert!(
+            read.report
+                .warnings
+                .iter()
+                .any(|warning| warning.reason.contains("`plan.txt` is not encoded")),
+            "{:?}",
+            read.report
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! E-mail: what a message says, then what is attached to it, each attachment read as a document of its own.
 //!
 //! The subject is a heading, sender, recipients and date are one paragraph, so that they can be asked for. Of a body that
-//! comes as text and as HTML the text is kept, unless it is only a stand-in. Signatures (`smime.p7s`, PGP) hold no text
+//! comes as text and as HTML the text is kept, unless the HTML says more. Signatures (`smime.p7s`, PGP) hold no text
 //! of a person and are passed over; pictures that a body shows in line are counted.
 
 mod eml;
@@ -10,6 +10,8 @@ mod msg;
 
 pub(crate) use eml::read as read_eml;
 pub(crate) use msg::read as read_msg;
+
+use std::collections::HashSet;
 
 use cairn_types::{Element, ElementKind, Extracted};
 
@@ -20,8 +22,8 @@ use crate::error::ExtractError;
 use crate::extract::read_part;
 use crate::html;
 
-/// A plain body with less than one character per this many of the HTML body is a stand-in ("see the HTML version").
-const STAND_IN_RATIO: u64 = 5;
+/// An HTML body with this many times the characters of the plain one (in halves) says more than it.
+const MORE_HALVES: u64 = 3;
 
 /// Who wrote to whom, when, about what; as the message says it.
 #[derive(Debug, Default)]
@@ -79,14 +81,36 @@ fn read_body(body: &Body<'_>, cx: &Context<'_>) -> Result<Builder, ExtractError>
     Ok(builder)
 }
 
-/// The plain body, unless the HTML body says much more.
+/// The plain body, unless the HTML body says more: a table, half as much again, or mostly other words. The other one
+/// counts as left out.
 fn better(plain: Builder, html: Builder) -> Builder {
     let (n_plain, n_html) = (plain.report.chars_kept, html.report.chars_kept);
-    if n_plain * STAND_IN_RATIO < n_html || n_plain == 0 {
-        html
+    let is_more = n_html > 0
+        && (html.report.tables > 0
+            || n_html * 2 >= n_plain * MORE_HALVES
+            || n_html * 2 >= n_plain && !says_the_same(&plain, &html));
+    let (mut chosen, n_rejected) = if is_more || n_plain == 0 {
+        (html, n_plain)
     } else {
-        plain
-    }
+        (plain, n_html)
+    };
+    chosen.left_out(n_rejected);
+    chosen
+}
+
+/// Whether at least half of the HTML body's words stand in the plain one.
+fn says_the_same(plain: &Builder, html: &Builder) -> bool {
+    let plain = words(plain);
+    let html = words(html);
+    html.intersection(&plain).count() * 2 >= html.len()
+}
+
+fn words(body: &Builder) -> HashSet<&str> {
+    body.elements()
+        .iter()
+        .flat_map(|element| element.text.split(|c: char| !c.is_alphanumeric()))
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 /// Paragraphs of a plain body. Lines of quoted messages keep their marks and their breaks.

@@ -17,6 +17,7 @@ use crate::error::ExtractError;
 struct File<'a> {
     cfb: CompoundFile<Cursor<&'a [u8]>>,
     n_bytes: u64,
+    cx: &'a Context<'a>,
 }
 
 const ATTACHMENT: &str = "__attach_version1.0_#";
@@ -58,6 +59,7 @@ pub(crate) fn read(
     let mut file = File {
         cfb,
         n_bytes: bytes.len() as u64,
+        cx,
     };
     read_message(&mut file, "", 32, cx, builder)
 }
@@ -173,10 +175,31 @@ impl File<'_> {
         if !self.cfb.is_stream(path) {
             return None;
         }
-        let stream = self.cfb.open_stream(path).ok()?;
+        let stream = match self.cfb.open_stream(path) {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.cx.note_damage(path, error.to_string(), 0);
+                return None;
+            }
+        };
+        let n_stated = stream.len();
         let mut bytes = Vec::new();
         // A stream of a damaged file is used as far as it can be read.
-        let _ = stream.take(self.n_bytes).read_to_end(&mut bytes);
+        let read = stream.take(self.n_bytes).read_to_end(&mut bytes);
+        let n_missing = n_stated.saturating_sub(bytes.len() as u64);
+        if n_missing > 0 {
+            let reason = match read {
+                Ok(_) => format!("{n_missing} bytes are missing"),
+                Err(error) => error.to_string(),
+            };
+            // Only texts are known to have a character in each byte or two.
+            let n_chars = match path.get(path.len().saturating_sub(4)..) {
+                Some("001F") => n_missing.min(self.n_bytes) / 2,
+                Some("001E") => n_missing.min(self.n_bytes),
+                _ => 0,
+            };
+            self.cx.note_damage(path, reason, n_chars);
+        }
         Some(bytes)
     }
 

@@ -21,7 +21,7 @@ use crate::ooxml::{ListStyle, Package, Relationships, push_alt};
 use crate::slides::{Frame, Placed, reading_order, stand_in_title};
 use crate::table::push_span_table;
 use crate::text::{clean, collapse, collapse_lines};
-use crate::xml::{part_text, reader};
+use crate::xml::{fault, part_text, reader};
 use slide::{Content, Shape, Slide};
 
 /// Pictures of a slide without any text that are sent to text recognition.
@@ -36,7 +36,7 @@ pub(crate) fn read(
     let mut package = Package::open(bytes, cx)?;
     let main = package.main_part("ppt/presentation.xml")?;
     let rels = package.relationships(&main)?;
-    let slides = slide_parts(&mut package, &main, &rels)?;
+    let slides = slide_parts(&mut package, &main, &rels, builder)?;
     builder.title = package.title("docProps/core.xml")?;
     let mut authors = HashMap::new();
     for kind in ["commentAuthors", "authors"] {
@@ -70,6 +70,7 @@ fn slide_parts(
     package: &mut Package<'_>,
     main: &str,
     rels: &Relationships,
+    builder: &mut Builder,
 ) -> Result<Vec<String>, ExtractError> {
     let bytes = match package.read(main) {
         Err(ExtractError::Malformed { .. }) => None,
@@ -78,19 +79,37 @@ fn slide_parts(
     let text = bytes.map(|bytes| part_text(&bytes)).unwrap_or_default();
     let mut reader = reader(&text);
     let mut parts = Vec::new();
+    let mut is_damaged = fault(text.as_bytes()).is_some();
     loop {
         match reader.read_event() {
             Ok(Event::Start(element) | Event::Empty(element)) => {
                 if element.local_name().as_ref() == "sldId"
                     // Beside the relationship stands an `id` of the slide itself.
                     && let Some(id) = prefixed_id(&element)
-                    && let Some(target) = rels.target(&id)
                 {
-                    parts.push(target.to_owned());
+                    let target = rels.target(&id);
+                    is_damaged |= target.is_none();
+                    parts.extend(target.map(str::to_owned));
                 }
             }
             Ok(Event::Eof) | Err(_) => break,
             Ok(_) => {}
+        }
+    }
+    let mut unlisted = package.numbered("ppt/slides/slide", ".xml");
+    unlisted.retain(|part| !parts.iter().any(|known| known.eq_ignore_ascii_case(part)));
+    if !parts.is_empty() && !unlisted.is_empty() {
+        let n = unlisted.len();
+        if is_damaged {
+            let reason = format!(
+                "{n} slides that the damaged presentation does not list were read after the others"
+            );
+            builder.warn(WarningCode::Recovered, None, reason);
+            parts.append(&mut unlisted);
+        } else {
+            // Programs that delete a slide from the list may leave it in the package.
+            let reason = format!("{n} slides that the presentation does not list were left out");
+            builder.warn(WarningCode::Hidden, None, reason);
         }
     }
     if parts.is_empty() {

@@ -335,3 +335,35 @@ proptest! {
         let _ = read(&bytes, &Context::for_test(), &mut Builder::new(1000));
     }
 }
+
+#[test]
+fn slides_that_a_damaged_presentation_does_not_list_are_read() {
+    let (one, two) = (sld(&sp("", "", &p("one"))), sld(&sp("", "", &p("two"))));
+    let rels = rels(&[
+        ("slide", "slides/slide1.xml"),
+        ("slide", "slides/slide2.xml"),
+    ]);
+    for (list, expect, code) in [
+        (
+            "<p:presentation><p:sldIdLst><p:sldId id='256' r:id='r2'/><p:sldI",
+            &["two", "one"][..],
+            WarningCode::Recovered,
+        ),
+        (
+            "<p:presentation><p:sldIdLst><p:sldId id='256' r:id='r2'/></p:sldIdLst></p:presentation>",
+            &["two"][..],
+            WarningCode::Hidden,
+        ),
+    ] {
+        let bytes = zip_of(&[
+            ("ppt/presentation.xml", list.as_bytes()),
+            ("ppt/_rels/presentation.xml.rels", rels.as_bytes()),
+            ("ppt/slides/slide1.xml", one.as_bytes()),
+            ("ppt/slides/slide2.xml", two.as_bytes()),
+        ]);
+        let builder = read_deck(&bytes);
+        let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+        assert_eq!(texts, expect);
+        assert_eq!(builder.report.warnings[0].code, code);
+    }
+}

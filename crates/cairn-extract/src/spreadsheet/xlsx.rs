@@ -17,8 +17,8 @@ use super::sheet::{Budget, Merged, Sheet, push_sheet};
 use crate::builder::Builder;
 use crate::context::Context;
 use crate::error::ExtractError;
-use crate::ooxml::Package;
-use crate::xml::{attr, part_text, reader, reference};
+use crate::ooxml::{Package, Relationships};
+use crate::xml::{attr, fault, part_text, reader, reference};
 
 /// Columns and rows of a sheet; a cell that claims to stand beyond is taken as the next one.
 pub(super) const MAX_COLUMNS: u32 = 16_384;
@@ -45,7 +45,9 @@ pub(crate) fn read_xlsx(
         Some(target) => text_of(&mut package, target)?,
         None => None,
     };
-    let (sheets, epoch) = read_workbook(&book);
+    let (mut sheets, epoch) = read_workbook(&book);
+    let is_damaged = fault(book.as_bytes()).is_some();
+    push_unlisted(&mut sheets, &package, &rels, is_damaged, builder);
     let book = Workbook {
         formats: styles.as_deref().map(read_styles).unwrap_or_default(),
         strings: strings
@@ -57,15 +59,19 @@ pub(crate) fn read_xlsx(
     let mut budget = Budget::default();
     let mut n_read = 0;
     for entry in sheets {
-        let Some(relation) = entry.relation.as_ref().and_then(|id| rels.get(id)) else {
+        let relation = entry.relation.as_ref().and_then(|id| rels.get(id));
+        let kind = relation.map(|relation| relation.kind.as_str());
+        let Some(path) = entry
+            .part
+            .or_else(|| relation.map(|relation| relation.target.clone()))
+        else {
             missing_sheet(builder, &entry.name);
             continue;
         };
-        let path = relation.target.clone();
-        if relation.kind == "dialogsheet" {
+        if kind == Some("dialogsheet") {
             continue;
         }
-        if relation.kind == "chartsheet" {
+        if kind == Some("chartsheet") {
             n_read += 1;
             builder.heading(1, entry.name);
             push_drawings(&mut package, &path, builder)?;
@@ -137,7 +143,59 @@ pub(super) struct Workbook {
 struct SheetEntry {
     name: String,
     relation: Option<String>,
+    /// Where it is, if nothing but its name says so.
+    part: Option<String>,
     is_hidden: bool,
+}
+
+/// Adds the sheets that the package holds and a damaged workbook does not list. Those that a whole workbook does not list
+/// are what some program left behind.
+fn push_unlisted(
+    sheets: &mut Vec<SheetEntry>,
+    package: &Package<'_>,
+    rels: &Relationships,
+    is_damaged: bool,
+    builder: &mut Builder,
+) {
+    let is_listed = |part: &str| {
+        sheets
+            .iter()
+            .filter_map(|sheet| rels.get(sheet.relation.as_ref()?))
+            .any(|relation| relation.target.eq_ignore_ascii_case(part))
+    };
+    let mut unlisted = package.numbered("xl/worksheets/sheet", ".xml");
+    unlisted.retain(|part| !is_listed(part));
+    if unlisted.is_empty() {
+        return;
+    }
+    let n = unlisted.len();
+    if !is_damaged
+        && sheets.iter().all(|sheet| {
+            sheet
+                .relation
+                .as_ref()
+                .is_some_and(|id| rels.get(id).is_some())
+        })
+    {
+        let reason = format!("{n} sheets that the workbook does not list were left out");
+        builder.warn(WarningCode::Hidden, None, reason);
+        return;
+    }
+    let reason = format!(
+        "{n} sheets that the damaged workbook does not list were read by the names of their parts"
+    );
+    builder.warn(WarningCode::Recovered, None, reason);
+    sheets.extend(unlisted.into_iter().map(|part| {
+        SheetEntry {
+            name: part
+                .trim_start_matches("xl/worksheets/")
+                .trim_end_matches(".xml")
+                .to_owned(),
+            relation: None,
+            part: Some(part),
+            is_hidden: false,
+        }
+    }));
 }
 
 fn read_workbook(xml: &str) -> (Vec<SheetEntry>, Epoch) {
@@ -157,6 +215,7 @@ fn read_workbook(xml: &str) -> (Vec<SheetEntry>, Epoch) {
                     "sheet" => sheets.push(SheetEntry {
                         name: attr(&element, "name").unwrap_or_default(),
                         relation: attr(&element, "id"),
+                        part: None,
                         is_hidden: attr(&element, "state").is_some_and(|s| s != "visible"),
                     }),
                     _ => {}

@@ -268,3 +268,32 @@ proptest! {
         unescape(&pieces.concat());
     }
 }
+
+#[test]
+fn sheets_that_a_damaged_workbook_does_not_list_are_read() {
+    let sheet = |text: &str| {
+        format!(
+            "<worksheet><sheetData>{}</sheetData></worksheet>",
+            rows(&[&["Key"], &[text]])
+        )
+    };
+    let (one, two) = (sheet("first"), sheet("second"));
+    let read = |book: &str| {
+        let zip = zip_of(&[
+            ("xl/workbook.xml", book.as_bytes()),
+            ("xl/_rels/workbook.xml.rels", RELS.as_bytes()),
+            ("xl/worksheets/sheet1.xml", one.as_bytes()),
+            ("xl/worksheets/sheet2.xml", two.as_bytes()),
+        ]);
+        crate::extract::extract("a.xlsx", &zip, &crate::ExtractOptions::default()).unwrap()
+    };
+    let cut = read(r#"<workbook><sheets><sheet name="Data" r:id="r1"/><sheet nam"#);
+    let text = cut.render().text;
+    assert!(text.contains("first") && text.contains("sheet2"), "{text}");
+    assert!(text.contains("second"), "{text}");
+    assert!(cut.report.has_loss(), "{:?}", cut.report);
+    let whole = read(r#"<workbook><sheets><sheet name="Data" r:id="r1"/></sheets></workbook>"#);
+    assert!(!whole.render().text.contains("second"));
+    let warning = &whole.report.warnings[0];
+    assert_eq!(warning.code, WarningCode::Hidden, "{warning:?}");
+}
