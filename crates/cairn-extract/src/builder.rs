@@ -191,6 +191,10 @@ impl Builder {
                 ..ParseWarning::default()
             });
         }
+        // Parts bring their own.
+        let n_over = self.report.warnings.len().saturating_sub(MAX_WARNINGS);
+        self.report.warnings.truncate(MAX_WARNINGS);
+        self.n_warnings_over += n_over;
         if self.n_warnings_over > 0 {
             self.report.warnings.push(ParseWarning {
                 code: WarningCode::Other,

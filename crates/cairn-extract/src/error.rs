@@ -64,6 +64,12 @@ pub enum ExtractError {
         /// What it said, or what happened to it.
         reason: String,
     },
+    /// A page was asked for that the document does not have.
+    #[error("the document has no page {page}")]
+    NoSuchPage {
+        /// Its number, from 1.
+        page: u32,
+    },
     /// No worker process could be started; the document was not looked at.
     #[error("no extraction worker available: {reason}")]
     WorkerUnavailable {
@@ -113,6 +119,7 @@ impl HasKind for ExtractError {
             | Self::Crashed { .. }
             // A service that is away concerns this document, not the run.
             | Self::ToolFailed { .. } => ErrorKind::InvalidInput,
+            Self::NoSuchPage { .. } => ErrorKind::NotFound,
             Self::WorkerUnavailable { .. } => ErrorKind::Unavailable,
         }
     }
@@ -121,13 +128,19 @@ impl HasKind for ExtractError {
         match self {
             Self::Unsupported { hint, .. } => (!hint.is_empty()).then(|| hint.clone()),
             Self::PasswordRequired => Some("save a copy without the password, or for a PDF add the password to `extract.passwords`".into()),
-            Self::Empty { .. } => {
-                Some("text in pictures and scans is recognised where Tesseract has their language: see `extract.ocr_languages`".into())
+            // A reason that names the program says what to do with it.
+            Self::Empty { reason } => (reason.contains("recognised") && !reason.contains("Tesseract"))
+                .then(|| "text in pictures is recognised where Tesseract has its language: see `extract.ocr_languages`".into()),
+            Self::TooLarge { .. } => {
+                Some("split the document, or raise the limit (for the size of files: `ingest.max_file_bytes`)".into())
             }
-            Self::TooLarge { .. } => Some("split the document, or raise the limit".into()),
-            Self::TimedOut { .. } | Self::OutOfMemory { .. } => {
-                Some("split the document, or raise the limits of the extraction worker".into())
+            Self::TimedOut { .. } => {
+                Some("split the document, or raise `ingest.deadline_seconds`".into())
             }
+            Self::OutOfMemory { .. } => {
+                Some("split the document, or raise `ingest.worker_memory_bytes`".into())
+            }
+            Self::NoSuchPage { .. } => None,
             Self::Malformed { .. } | Self::Crashed { .. } => {
                 Some("open the document in its program and save it again".into())
             }

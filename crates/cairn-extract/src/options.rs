@@ -34,6 +34,21 @@ pub struct ExtractOptions {
 pub struct Passwords(Vec<String>);
 
 impl Passwords {
+    /// Tells one list of passwords from another without telling any of them.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        if self.0.is_empty() {
+            return "none".to_owned();
+        }
+        // The lengths keep two lists apart that join to the same bytes.
+        let mut bytes = Vec::new();
+        for password in &self.0 {
+            bytes.extend((password.len() as u64).to_le_bytes());
+            bytes.extend(password.as_bytes());
+        }
+        cairn_types::BlobHash::of(&bytes).to_hex()
+    }
+
     /// In the order in which they are tried.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

@@ -183,8 +183,8 @@ impl Pipeline {
         let text = format!(
             "{}|{CHUNKER_VERSION}|{max_tokens}|{overlap_tokens}|{min_tokens}|{prefix_tokens}|{tokens}|{}",
             cairn_extract::EXTRACTOR_VERSION,
-            // A document that was read without a program has more in it once the program is there.
-            self.workers.tools_identity()
+            // A document that was read without a program or password has more in it once that is there.
+            self.workers.identity()
         );
         Fingerprint::of(text.as_bytes())
     }

@@ -107,6 +107,9 @@ pub struct AppParts {
     pub settings: ServerSettings,
 }
 
+/// Processes that draw pages at a time: a page takes some tenths of a second.
+const N_RENDERERS: usize = 1;
+
 /// The server's state: cheap to clone, shared by all requests.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
@@ -115,6 +118,8 @@ struct Inner {
     catalog: Arc<dyn Catalog>,
     blobs: Arc<BlobStore>,
     workers: Arc<WorkerPool>,
+    /// Draws pages for people, who do not wait behind documents.
+    renderers: WorkerPool,
     models: ModelStore,
     load: LoadOptions,
     chat: Option<Arc<dyn ChatProvider>>,
@@ -195,6 +200,7 @@ impl App {
         Ok(Self(Arc::new(Inner {
             catalog,
             blobs,
+            renderers: workers.beside(N_RENDERERS),
             workers,
             models,
             load,
@@ -335,7 +341,13 @@ impl App {
     pub async fn close(&self) {
         self.0.closing.cancel();
         self.0.tasks.close();
-        self.0.tasks.wait().await;
+        if tokio::time::timeout(self.0.settings.drain, self.0.tasks.wait())
+            .await
+            .is_err()
+        {
+            self.stop_parsing();
+            self.0.tasks.wait().await;
+        }
     }
 
     /// What searches and writes use at present.
@@ -355,9 +367,21 @@ impl App {
         &self.0.blobs
     }
 
-    /// Where bytes from outside are parsed and drawn.
-    pub(crate) fn workers(&self) -> &Arc<WorkerPool> {
-        &self.0.workers
+    /// Where pages are drawn.
+    pub(crate) fn renderers(&self) -> &WorkerPool {
+        &self.0.renderers
+    }
+
+    /// How long a stop waits for what is going on.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        self.0.settings.drain
+    }
+
+    /// Gives up the documents that are being parsed; they are read again another time.
+    pub fn stop_parsing(&self) {
+        self.0.workers.stop();
+        self.0.renderers.stop();
     }
 
     pub(crate) fn models(&self) -> &ModelStore {

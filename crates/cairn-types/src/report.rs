@@ -3,7 +3,8 @@
 //! Stored with the rendition and shown to people; every field has a default, so that reports of older
 //! versions can still be read.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a warning is about. The names are stable; the reasons beside them may improve.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,6 +137,7 @@ pub struct ParseReport {
     /// Text recognition, where there was any.
     pub ocr: Option<OcrSummary>,
     /// What could not be read, and what else a reader should know.
+    #[serde(deserialize_with = "few")]
     pub warnings: Vec<ParseWarning>,
 }
 
@@ -194,6 +196,33 @@ impl ParseReport {
                 warning
             }));
     }
+}
+
+/// Warnings that are believed to belong to one document. Readers keep far fewer; a report with more was made to hurt,
+/// since an empty warning is three bytes of JSON and a hundred in memory.
+const MAX_WARNINGS: usize = 10_000;
+
+fn few<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<ParseWarning>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<ParseWarning>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a list of at most {MAX_WARNINGS} warnings")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut warnings = Vec::new();
+            while let Some(warning) = list.next_element()? {
+                if warnings.len() >= MAX_WARNINGS {
+                    return Err(A::Error::invalid_length(MAX_WARNINGS + 1, &self));
+                }
+                warnings.push(warning);
+            }
+            Ok(warnings)
+        }
+    }
+    input.deserialize_seq(Few)
 }
 
 /// The share of what was kept; 1 where there was nothing.
@@ -266,6 +295,8 @@ mod tests {
         let new = r#"{"code":"from_the_future","reason":"x"}"#;
         let warning: ParseWarning = serde_json::from_str(new).unwrap();
         assert_eq!(warning.code, WarningCode::Other);
+        let many = format!(r#"{{"warnings":[{}{{}}]}}"#, "{},".repeat(MAX_WARNINGS));
+        assert!(serde_json::from_str::<ParseReport>(&many).is_err());
         for code in [WarningCode::NoTextLayer, WarningCode::Cleaned] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }

@@ -97,7 +97,7 @@ pub fn render_page(
         .checked_sub(1)
         .and_then(|idx| i32::try_from(idx).ok())
         .and_then(|idx| document.pages().get(idx).ok())
-        .ok_or_else(|| ExtractError::malformed(format!("there is no page {number}")))?;
+        .ok_or(ExtractError::NoSuchPage { page: number })?;
     let shown = page.width().value.max(1.0);
     #[expect(clippy::cast_precision_loss, reason = "at most some thousand pixels")]
     let scale = request.width_px.clamp(16, MAX_WIDTH) as f32 / shown;

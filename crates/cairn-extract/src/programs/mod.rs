@@ -13,8 +13,8 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -69,11 +69,15 @@ impl Default for ToolSettings {
     }
 }
 
+/// Programs are looked for again after so long. A look takes some hundredths of a second.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// The programs of this machine, looked for when the first of them is needed. Callable from many threads; the worker pool that
 /// calls bounds how many run at once.
 pub struct LocalTools {
     settings: ToolSettings,
-    found: OnceLock<Found>,
+    /// When the programs were looked for, and what was found.
+    found: Mutex<Option<(Instant, Arc<Found>)>>,
     transcribe: Option<Arc<Transcribe>>,
     /// What the transcription service is, for [`Tools::identity`].
     transcriber: String,
@@ -103,7 +107,7 @@ impl LocalTools {
     pub const fn new(settings: ToolSettings) -> Self {
         Self {
             settings,
-            found: OnceLock::new(),
+            found: Mutex::new(None),
             transcribe: None,
             transcriber: String::new(),
             converting: Mutex::new(()),
@@ -122,8 +126,18 @@ impl LocalTools {
         self
     }
 
-    fn found(&self) -> &Found {
-        self.found.get_or_init(|| Found::look(&self.settings))
+    /// The programs of this machine. They are looked for again after a while, so that one that was installed meanwhile is
+    /// used without a restart.
+    fn found(&self) -> Arc<Found> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*found {
+            Some((at, known)) if at.elapsed() < LOOK_AGAIN => Arc::clone(known),
+            _ => {
+                let now = Arc::new(Found::look(&self.settings));
+                *found = Some((Instant::now(), Arc::clone(&now)));
+                now
+            }
+        }
     }
 }
 
@@ -161,8 +175,8 @@ impl Tools for LocalTools {
                 Err(error) => Err(error.clone()),
             },
             ToolRequest::Convert { from } => {
-                let soffice = self
-                    .found()
+                let found = self.found();
+                let soffice = found
                     .libreoffice
                     .as_deref()
                     .ok_or_else(|| missing(request))?;
@@ -194,11 +208,12 @@ impl Tools for LocalTools {
     }
 
     fn identity(&self) -> String {
+        let found = self.found();
         let Found {
             tesseract,
             libreoffice,
             ffmpeg,
-        } = self.found();
+        } = &*found;
         let languages = tesseract.as_ref().map_or("", |found| &found.languages);
         format!(
             "tesseract={languages} libreoffice={} ffmpeg={} transcription={}",

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,9 @@ pub struct WorkerCommand {
     pub args: Vec<OsString>,
 }
 
+/// While a worker is busy, it is looked so often whether the pool stops.
+const STOP_CHECK: Duration = Duration::from_millis(200);
+
 /// Extracts documents in child processes.
 pub struct WorkerPool {
     command: WorkerCommand,
@@ -46,6 +50,8 @@ pub struct WorkerPool {
     /// What the first worker said about its lock.
     isolation: OnceLock<Isolation>,
     state: Mutex<State>,
+    /// Documents at hand are given up: this program ends.
+    is_stopping: AtomicBool,
     /// Signalled whenever a worker comes back or its place becomes free.
     freed: Condvar,
 }
@@ -82,8 +88,31 @@ impl WorkerPool {
             tools,
             isolation: OnceLock::new(),
             state: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
             freed: Condvar::new(),
         }
+    }
+
+    /// A pool of `n_workers` with the same command, limits and options, and no tools: for work that must not wait behind
+    /// long documents.
+    #[must_use]
+    pub fn beside(&self, n_workers: usize) -> Self {
+        let limits = WorkerLimits {
+            n_workers,
+            ..self.limits.clone()
+        };
+        let options = self.options.clone();
+        Self::new(self.command.clone(), limits, options, Arc::new(NoTools))
+    }
+
+    /// Gives up the documents at hand, as soon as a program that runs for one of them ends, and takes no more: each ends
+    /// with [`ExtractError::WorkerUnavailable`], so that it is read again another time.
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
     }
 
     /// A pool with default options and no tools.
@@ -97,10 +126,15 @@ impl WorkerPool {
         )
     }
 
-    /// What of the tools decides what comes out of documents; see [`Tools::identity`].
+    /// What decides, beside the readers, what comes out of documents: the tools (see [`Tools::identity`]) and the passwords,
+    /// of which only a hash is told.
     #[must_use]
-    pub fn tools_identity(&self) -> String {
-        self.tools.identity()
+    pub fn identity(&self) -> String {
+        format!(
+            "{} passwords={}",
+            self.tools.identity(),
+            self.options.passwords.identity()
+        )
     }
 
     /// Extracts one document; blocks while all workers are busy, and then up to the deadline (and as long as
@@ -145,6 +179,9 @@ impl WorkerPool {
 
     /// One exchange with a worker, which then is put back.
     fn ask(&self, task: Task, bytes: &[u8]) -> Result<Reply, ExtractError> {
+        if self.is_stopping() {
+            return Err(stopping());
+        }
         let limit = self.limits.max_input_bytes;
         if bytes.len() as u64 > limit {
             return Err(ExtractError::too_large("document in bytes", limit));
@@ -271,6 +308,10 @@ impl WorkerPool {
         };
         match self.with_deadline(worker, exchange) {
             Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
+                worker.end();
+                Err(stopping())
+            }
             Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 worker.end();
                 tracing::warn!(%error, "worker answered garbage");
@@ -359,7 +400,14 @@ impl WorkerPool {
                 result
             });
             loop {
-                match wait.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                let left = deadline.saturating_duration_since(Instant::now());
+                match wait.recv_timeout(left.min(STOP_CHECK)) {
+                    Err(mpsc::RecvTimeoutError::Timeout)
+                        if left > STOP_CHECK && !self.is_stopping() => {}
+                    _ if self.is_stopping() => {
+                        let _ = process.kill();
+                        return Some(Err(io::ErrorKind::Interrupted.into()));
+                    }
                     Ok(Event::Call(request, payload, reply)) => {
                         let before = tool_time;
                         let result = self.run_tool(&request, &payload, &mut tool_time);
@@ -473,6 +521,10 @@ fn log_isolation(isolation: &Isolation) {
             "workers are not locked up in full: a document that takes over its parser has more rights than it should"
         );
     }
+}
+
+fn stopping() -> ExtractError {
+    ExtractError::unavailable("this program is stopping")
 }
 
 /// An idle worker that something else has ended says nothing about the next document.

@@ -280,6 +280,21 @@ fn a_spinning_parser_is_killed_at_the_deadline() {
     }
 }
 
+fn a_pool_that_stops_gives_up_what_is_at_hand() {
+    let pool = pool("normal", limits());
+    let first = pid(&pool);
+    std::thread::scope(|scope| {
+        let spinning = scope.spawn(|| pool.extract(&Input::file("spin", b"x")).unwrap_err());
+        // Whether the parser spins already or has not begun, its document is not blamed.
+        pool.stop();
+        let error = spinning.join().unwrap();
+        assert!(matches!(error, ExtractError::WorkerUnavailable { .. }), "{error}");
+    });
+    let error = pool.extract(&Input::file("a.txt", b"x")).unwrap_err();
+    assert!(error.kind().is_retryable(), "{error}");
+    assert!(!first.is_empty());
+}
+
 fn memory_is_limited() {
     let memory_bytes = 300 << 20;
     let pool = pool(

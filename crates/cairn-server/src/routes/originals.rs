@@ -103,8 +103,9 @@ pub(super) async fn page_image(
         return Err(ApiError::new(ErrorKind::NotFound, detail)
             .hint_opt(Some("`/original` sends the document itself".to_owned())));
     }
-    let (blobs, workers) = (app.blobs().clone(), app.workers().clone());
+    let blobs = app.blobs().clone();
     let (tenant, hash) = (caller.scope.tenant(), original.blob);
+    let drawing = app.clone();
     let image = tokio::task::spawn_blocking(move || {
         let bytes = blobs.read_verified(tenant, hash)?;
         let request = PageRequest {
@@ -112,7 +113,7 @@ pub(super) async fn page_image(
             width_px,
             passwords: Passwords::default(),
         };
-        Ok::<_, ApiError>(workers.render_page(&bytes, &request)?)
+        Ok::<_, ApiError>(drawing.renderers().render_page(&bytes, &request)?)
     })
     .await
     .map_err(|error| ApiError::inside(ErrorKind::Bug, &error))??;

@@ -350,7 +350,9 @@ fn report_text(document: &Document, output: Output) -> String {
         "understood",
         match document.status {
             DocumentStatus::Ok => format!("{percent:.1} %"),
-            DocumentStatus::Partial => output.warn(&format!("{percent:.1} %, in part")),
+            DocumentStatus::Partial => output.warn(&format!(
+                "{percent:.1} % of what could be seen; something is missing"
+            )),
         },
     );
     if let Some(pages) = report.pages {

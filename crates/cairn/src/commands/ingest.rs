@@ -242,7 +242,7 @@ fn summary_text(
         );
         if summary.partial > 0 {
             text += &format!(
-                "\n{} read only in part: see `cairn docs show ID`",
+                "\n{} read only in part: `cairn docs list --partial` names them, `cairn docs report ID` says what is missing",
                 summary.partial
             );
         }

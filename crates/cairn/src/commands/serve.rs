@@ -37,7 +37,7 @@ pub(crate) async fn run(opened: Opened, listen: &str, output: Output) -> Result<
         ))?;
     }
     // Uploads are worked on in the order in which they were accepted, also those of a server that was killed.
-    let jobs = {
+    let mut jobs = {
         let (app, stop) = (opened.app.clone(), shutdown.clone());
         tokio::spawn(async move { app.run_jobs(stop).await })
     };
@@ -51,7 +51,15 @@ pub(crate) async fn run(opened: Opened, listen: &str, output: Output) -> Result<
     )
     .await;
     shutdown.cancel();
-    if let Err(error) = jobs.await {
+    let ended = match tokio::time::timeout(opened.app.drain(), &mut jobs).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            // A document may take long (text recognition); its job goes back to the queue.
+            opened.app.stop_parsing();
+            jobs.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::error!(%error, "the loop of jobs ended unexpectedly");
     }
     // The lock is still held, so the socket is ours to remove.

@@ -190,7 +190,7 @@ async fn what_was_read_in_part_says_so_everywhere() {
         .await
         .ok();
     for expect in [
-        "50.0 %, in part",
+        "50.0 % of what could be seen",
         "2, 1 of them not read",
         "b.bin: ",
         "[unsupported]",
@@ -254,6 +254,6 @@ async fn originals_are_saved_and_pages_drawn() {
     cairn
         .run(&["docs", "save", id, "--page", "999", "--to", path, "--force"])
         .await
-        .code(2)
-        .says("999");
+        .code(3)
+        .says("no page 999");
 }

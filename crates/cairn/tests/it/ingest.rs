@@ -48,6 +48,7 @@ async fn every_format_is_read_once() {
     assert_eq!(sum["lexical_only"], false);
     for line in &first[..n] {
         assert_eq!(line["outcome"], "added", "{line}");
+        assert_eq!(line["status"], "ok", "{line}");
         assert!(line["chunks"].as_u64().is_some_and(|n| n > 0), "{line}");
         assert!(line["coverage"].as_f64().is_some_and(|c| c > 0.9), "{line}");
         assert!(
@@ -63,7 +64,9 @@ async fn every_format_is_read_once() {
                 "document_id",
                 "outcome",
                 "path",
-                "reason"
+                "reason",
+                "report",
+                "status"
             ]
         );
     }
