@@ -82,7 +82,7 @@ fn pages_that_are_not_there_and_sizes_out_of_all_bounds() {
     let bytes = pdf(&[at(50, 700, 10, "x")], "", "");
     for page in [0, 2, u32::MAX] {
         let error = render_page(&bytes, &request(page, 300), &options).unwrap_err();
-        assert!(matches!(error, ExtractError::Malformed { .. }), "{error}");
+        assert!(matches!(error, ExtractError::NoSuchPage { .. }), "{error}");
     }
     let widest = render_page(&bytes, &request(1, u32::MAX), &options).unwrap();
     assert_eq!(widest.width_px, 2_400);
