@@ -6,6 +6,7 @@
 mod find;
 mod office;
 mod recording;
+mod result;
 mod run;
 mod tesseract;
 
@@ -252,6 +253,19 @@ fn failed(what: &str, reason: impl Into<String>) -> ToolError {
     ToolError::Failed {
         what: what.to_owned(),
         reason: reason.into(),
+    }
+}
+
+/// A launcher that runs this script in the program's place and folder. (A script that a test writes cannot be executed
+/// while another thread forks: somebody has it open for writing.)
+#[cfg(test)]
+fn played_by_shell(script: &str) -> Launcher {
+    Launcher {
+        command: crate::worker::WorkerCommand {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+        },
+        isolation: crate::worker::IsolationPolicy::default(),
     }
 }
 

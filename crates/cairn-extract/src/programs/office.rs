@@ -4,9 +4,10 @@
 //! The profile forbids macros, active content and the loading of what a document links to.
 
 use std::ffi::OsString;
-use std::io::Read as _;
+use std::io::ErrorKind;
 use std::path::Path;
 
+use super::result::read_result;
 use super::run::Job;
 use super::{ToolSettings, failed, folder_with, run_logged};
 use crate::tools::{LegacyFormat, ToolError};
@@ -83,24 +84,15 @@ pub(super) fn convert(
     };
     let finished = run_logged(WHAT, &job)?;
     // It ends with success also where it could not read the document: the file tells.
-    let Ok(file) = fs_err::File::open(folder.path().join(output)) else {
-        return Err(failed(WHAT, finished.reason(&job)));
-    };
-    let mut converted = Vec::new();
-    file.take(MAX_CONVERTED + 1)
-        .read_to_end(&mut converted)
-        .map_err(of_file)?;
-    if converted.len() as u64 > MAX_CONVERTED {
-        return Err(failed(
-            WHAT,
-            format!("the document became larger than {MAX_CONVERTED} bytes"),
-        ));
-    }
-    Ok(converted)
+    read_result(folder.path(), output, MAX_CONVERTED).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => failed(WHAT, finished.reason(&job)),
+        _ => of_file(error),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::played_by_shell;
     use super::*;
 
     #[test]
@@ -125,5 +117,27 @@ mod tests {
         )
         .unwrap_err();
         assert!(matches!(error, ToolError::Failed { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_was_taken_over_leads_nowhere() {
+        let outside = tempfile::tempdir().unwrap();
+        let secret = outside.path().join("secret");
+        fs_err::write(&secret, b"secret").unwrap();
+        for leave in [
+            format!("ln -s {} input.docx", secret.display()),
+            format!("ln {} input.docx", secret.display()),
+            "mkfifo input.docx".to_owned(),
+            "ln -s /dev/zero input.docx".to_owned(),
+            "mkdir input.docx".to_owned(),
+        ] {
+            let settings = ToolSettings {
+                launcher: Some(played_by_shell(&leave)),
+                ..ToolSettings::default()
+            };
+            let error = convert(Path::new("soffice"), LegacyFormat::Doc, &OLE, &settings);
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("input.docx"), "{leave}: {error}");
+        }
     }
 }

@@ -5,8 +5,10 @@
 //! moved by where they begin. A word at a cut may be lost: there is one cut in ten minutes.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 
+use super::result::read_result;
 use super::run::Job;
 use super::{ToolSettings, Transcribe, failed, folder_with, run_logged};
 use crate::tools::{Segment, ToolError};
@@ -17,6 +19,10 @@ const DIRECT: [&str; 6] = ["flac", "mp3", "mpga", "m4a", "ogg", "wav"];
 const CONTAINERS: &str = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,rm,tta,voc,w64,wav,wv";
 /// Longest piece: 19 MB.
 const MAX_PIECE_SECONDS: u64 = 600;
+/// Longest recording.
+const MAX_SECONDS: u64 = 24 * 60 * 60;
+/// What a piece may have beyond its time: the header, and the rest of a frame of sound.
+const PIECE_MARGIN: u64 = 1 << 20;
 /// 16,000 samples of two bytes.
 const BYTES_PER_SECOND: u64 = 32_000;
 
@@ -74,12 +80,19 @@ fn in_pieces(
         return Err(failed("ffmpeg", finished.reason(&job)));
     }
     let mut segments = Vec::new();
-    for idx in 0_u64.. {
-        let path = folder.path().join(format!("{idx}.wav"));
-        if !path.exists() {
-            break;
-        }
-        let bytes = fs_err::read(&path).map_err(of_file)?;
+    let max_bytes = piece_seconds * BYTES_PER_SECOND + PIECE_MARGIN;
+    let n_max = MAX_SECONDS.div_ceil(piece_seconds);
+    if fs_err::symlink_metadata(folder.path().join(format!("{n_max}.wav"))).is_ok() {
+        let hours = MAX_SECONDS / 3600;
+        let reason = format!("the recording is longer than {hours} h");
+        return Err(failed("ffmpeg", reason));
+    }
+    for idx in 0..n_max {
+        let bytes = match read_result(folder.path(), &format!("{idx}.wav"), max_bytes) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => break,
+            Err(error) => return Err(of_file(error)),
+        };
         let start_ms = idx * piece_seconds * 1000;
         segments.extend(
             send("recording.wav", bytes)?
@@ -135,4 +148,61 @@ fn arguments(piece_seconds: u64) -> Vec<OsString> {
     ]
     .map(OsString::from)
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::played_by_shell;
+    use super::*;
+
+    /// What comes of a recording where this script plays `ffmpeg`, and how many pieces were sent.
+    fn played_by(script: &str) -> (Result<Vec<Segment>, ToolError>, usize) {
+        let settings = ToolSettings {
+            launcher: Some(played_by_shell(script)),
+            ..ToolSettings::default()
+        };
+        let n_sent = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&n_sent);
+        let send = move |_: &str, bytes: Vec<u8>| {
+            assert_eq!(bytes, b"sound");
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok(Vec::new())
+        };
+        let done = in_pieces(&settings, Path::new("ffmpeg"), &send, b"x");
+        (done, n_sent.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn a_program_that_was_taken_over_sends_nothing_but_its_own_files() {
+        let outside = tempfile::tempdir().unwrap();
+        let secret = outside.path().join("secret");
+        fs_err::write(&secret, b"secret").unwrap();
+        let (done, n_sent) = played_by("printf sound > 0.wav; printf sound > 1.wav");
+        assert!(done.is_ok());
+        assert_eq!(n_sent, 2);
+        for leave in [
+            format!("ln -s {} 1.wav", secret.display()),
+            format!("ln {} 1.wav", secret.display()),
+            "mkfifo 1.wav".to_owned(),
+            "ln -s /dev/zero 1.wav".to_owned(),
+            "ln -s 0.wav 1.wav".to_owned(),
+            "head -c 30000000 /dev/zero > 1.wav".to_owned(),
+        ] {
+            let (done, n_sent) = played_by(&format!("printf sound > 0.wav; {leave}"));
+            let error = done.unwrap_err().to_string();
+            assert!(error.contains("1.wav"), "{leave}: {error}");
+            assert_eq!(n_sent, 1, "{leave}");
+        }
+    }
+
+    #[test]
+    fn recordings_end() {
+        let (done, n_sent) = played_by("printf sound > 0.wav; printf sound > 144.wav");
+        let error = done.unwrap_err().to_string();
+        assert!(error.contains("24 h"), "{error}");
+        assert_eq!(n_sent, 0);
+    }
 }
