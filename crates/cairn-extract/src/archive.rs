@@ -130,7 +130,10 @@ fn expand(
 }
 
 fn is_xml(name: &str) -> bool {
-    matches!(crate::detect::extension(name).as_str(), "xml" | "rels")
+    matches!(
+        crate::detect::extension(name).as_str(),
+        "xml" | "rels" | "opf" | "ncx"
+    )
 }
 
 /// Whether a byte of the member is about a character.
@@ -138,7 +141,7 @@ fn is_text(name: &str) -> bool {
     is_xml(name)
         || matches!(
             crate::detect::extension(name).as_str(),
-            "html" | "htm" | "xhtml" | "opf" | "txt" | "md" | "csv" | "tsv" | "json" | "log"
+            "html" | "htm" | "xhtml" | "txt" | "md" | "csv" | "tsv" | "json" | "log"
         )
 }
 

@@ -49,11 +49,7 @@ const MAX_LOOK: usize = 1 << 20;
 /// Costs one pass over the part.
 pub(crate) fn fault(bytes: &[u8]) -> Option<String> {
     if bytes.len() > MAX_LOOK {
-        let end = bytes
-            .iter()
-            .rev()
-            .find(|&&b| !b.is_ascii_whitespace() && b != 0);
-        return (end != Some(&b'>')).then(|| "it ends within a text or tag".to_owned());
+        return (!ends_whole(bytes)).then(|| "it ends before its elements".to_owned());
     }
     let text = part_text(bytes);
     let mut reader = reader(&text);
@@ -68,6 +64,29 @@ pub(crate) fn fault(bytes: &[u8]) -> Option<String> {
             Err(error) => return Some(error.to_string()),
         }
     }
+}
+
+/// Whether the last tag closes the element that the first one opens. True where that cannot be told without decoding.
+fn ends_whole(bytes: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
+    let tail = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(4096)..]);
+    let root = head
+        .split('<')
+        .skip(1)
+        .find(|tag| !tag.starts_with(['?', '!']))
+        .and_then(|tag| tag.split([' ', '\t', '\r', '\n', '>', '/']).next())
+        .filter(|name| !name.is_empty() && !name.contains('\0'));
+    let Some(root) = root else {
+        return true;
+    };
+    let tail = tail.trim_end_matches(|c: char| c.is_whitespace() || c == '\0');
+    if tail.ends_with("-->") {
+        return true;
+    }
+    tail.strip_suffix('>')
+        .map(str::trim_end)
+        .and_then(|tail| tail.strip_suffix(root))
+        .is_some_and(|tail| tail.ends_with("</"))
 }
 
 /// Value of the attribute with this local name.
@@ -118,9 +137,14 @@ mod tests {
         for cut in ["<a><b/>", "<a><b na", "<a><!-- x</a>", "<a>x"] {
             assert!(fault(cut.as_bytes()).is_some(), "{cut}");
         }
-        let mut large = format!("<a>{}</a>", "x".repeat(MAX_LOOK));
-        assert_eq!(fault(large.as_bytes()), None);
-        large.truncate(MAX_LOOK);
+        let many = "<b>x</b>".repeat(MAX_LOOK / 8);
+        for whole in [
+            format!("<?xml version=\"1.0\"?>\n<x:a y=''>{many}</x:a>\n\0"),
+            format!("<a>{many}</a ><!-- end -->"),
+        ] {
+            assert_eq!(fault(whole.as_bytes()), None);
+        }
+        let large = format!("<a>{many}<b>x</b>");
         assert!(fault(large.as_bytes()).is_some());
     }
 }

@@ -56,6 +56,10 @@ pub(crate) fn read_xlsx(
             .unwrap_or_default(),
         epoch,
     };
+    if let Some(fault) = &book.strings.fault {
+        let reason = format!("the texts of the cells were read only in part: {fault}");
+        builder.warn(WarningCode::Recovered, None, reason);
+    }
     let mut budget = Budget::default();
     let mut n_read = 0;
     for entry in sheets {
@@ -285,6 +289,8 @@ pub(super) fn by_style(ids: &[u16], codes: &HashMap<u16, String>) -> Vec<Option<
 pub(super) struct SharedStrings {
     text: String,
     ends: Vec<usize>,
+    /// Why those after the last one could not be read.
+    fault: Option<String>,
 }
 
 impl SharedStrings {
@@ -317,7 +323,11 @@ impl SharedStrings {
                     "si" => strings.ends.push(strings.text.len()),
                     _ => {}
                 },
-                Ok(Event::Eof) | Err(_) => return strings,
+                Ok(Event::Eof) => return strings,
+                Err(error) => {
+                    strings.fault = Some(error.to_string());
+                    return strings;
+                }
                 Ok(_) => {}
             }
         }

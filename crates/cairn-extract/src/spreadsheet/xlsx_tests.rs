@@ -297,3 +297,11 @@ fn sheets_that_a_damaged_workbook_does_not_list_are_read() {
     let warning = &whole.report.warnings[0];
     assert_eq!(warning.code, WarningCode::Hidden, "{warning:?}");
 }
+
+#[test]
+fn shared_strings_that_break_off_say_so() {
+    assert_eq!(SharedStrings::read(STRINGS).fault, None);
+    let cut = SharedStrings::read("<sst><si><t>Tea</t></si><si><t>Cof</t></si><si x");
+    assert_eq!(cut.ends.len(), 2);
+    assert!(cut.fault.is_some());
+}
