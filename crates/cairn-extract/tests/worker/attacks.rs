@@ -113,6 +113,32 @@ pub(crate) fn attack(name: &str, argument: &[u8]) -> Option<Outcome> {
             "umount" => raw(syscall(libc::SYS_umount2, at, 0)),
             "open_tree" => raw(syscall(libc::SYS_open_tree, here, at, 1)),
             "pivot_root" => raw(syscall(libc::SYS_pivot_root, at, at)),
+            "old times" => raw(syscall(libc::SYS_utimensat, here, at, out, 0)),
+            "chown" => {
+                let (user, group) = (libc::getuid(), libc::getgid());
+                raw(syscall(libc::SYS_fchownat, here, at, user, group, 0))
+            }
+            "chmod by descriptor" => {
+                let file = syscall(libc::SYS_openat, here, at, libc::O_RDONLY);
+                raw(syscall(libc::SYS_fchmod, file, 0o777))
+            }
+            "note beside a file" => {
+                let name = c"user.cairn".as_ptr();
+                raw(syscall(libc::SYS_setxattr, at, name, at, 1, 0))
+            }
+            "note beside a file by the new call" => {
+                raw(syscall(463, here, at, 0, c"user.cairn".as_ptr(), out, 16))
+            }
+            "remove a note" => {
+                let name = c"user.cairn".as_ptr();
+                raw(syscall(libc::SYS_lremovexattr, at, name))
+            }
+            "watch" => {
+                let watch = syscall(libc::SYS_inotify_init1, 0);
+                raw(syscall(libc::SYS_inotify_add_watch, watch, at, 0xfff))
+            }
+            "lease" => raw(syscall(libc::SYS_fcntl, 0, libc::F_SETLEASE, 0)),
+            "signal by a descriptor" => raw(syscall(libc::SYS_fcntl, 0, libc::F_SETOWN, parent())),
             "inotify" => raw(syscall(libc::SYS_inotify_init1, 0)),
             // Network.
             "tcp" => connect(libc::AF_INET, libc::SOCK_STREAM, &internet(number)),
@@ -194,6 +220,40 @@ pub(crate) fn attack(name: &str, argument: &[u8]) -> Option<Outcome> {
             "queue a signal" => {
                 let (process, signal) = (parent(), libc::SIGUSR2);
                 raw(syscall(libc::SYS_rt_sigqueueinfo, process, signal, out))
+            }
+            "signal by pidfd" => {
+                let parent = syscall(libc::SYS_pidfd_open, parent(), 0);
+                raw(syscall(
+                    libc::SYS_pidfd_send_signal,
+                    parent,
+                    libc::SIGUSR2,
+                    null,
+                    0,
+                ))
+            }
+            "a descriptor of the parent" => {
+                let parent = syscall(libc::SYS_pidfd_open, parent(), 0);
+                raw(syscall(libc::SYS_pidfd_getfd, parent, 0, 0))
+            }
+            "lower the parent's limits" => {
+                let (which, new) = (libc::RLIMIT_NOFILE, [3_u64; 2]);
+                let new = new.as_ptr();
+                raw(syscall(libc::SYS_prlimit64, parent(), which, new, null))
+            }
+            "the parent's processors" => {
+                out.write(1);
+                raw(syscall(libc::SYS_sched_setaffinity, parent(), 8, out))
+            }
+            "the parent's scheduler" => raw(syscall(
+                libc::SYS_sched_setscheduler,
+                parent(),
+                libc::SCHED_IDLE,
+                out,
+            )),
+            "the parent's priority" => raw(syscall(libc::SYS_setpriority, 0, parent(), 19)),
+            "everybody's priority" => raw(syscall(libc::SYS_setpriority, 2, 0, 19)),
+            "the parent's disk priority" => {
+                raw(syscall(libc::SYS_ioprio_set, 1, parent(), 3 << 13))
             }
             "pidfd" => raw(syscall(libc::SYS_pidfd_open, parent(), 0)),
             "read the parent's memory" => {

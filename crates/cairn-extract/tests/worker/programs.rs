@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -18,7 +19,7 @@ use cairn_extract::{
 use super::attacks;
 
 /// All tests of this file by name.
-pub(crate) const TESTS: [(&str, fn()); 8] = [
+pub(crate) const TESTS: [(&str, fn()); 9] = [
     ("tools_run_within_walls", tools_run_within_walls),
     (
         "programs_work_in_their_folder",
@@ -27,6 +28,10 @@ pub(crate) const TESTS: [(&str, fn()); 8] = [
     (
         "programs_reach_nothing_outside",
         programs_reach_nothing_outside,
+    ),
+    (
+        "programs_change_nothing_about_files_outside",
+        programs_change_nothing_about_files_outside,
     ),
     ("programs_have_limits", programs_have_limits),
     (
@@ -197,6 +202,42 @@ fn programs_reach_nothing_outside() {
     assert_eq!(fs_err::read(secret).unwrap(), b"secret");
 }
 
+/// Mode, times, owner and notes of a file: Landlock says nothing of them.
+fn programs_change_nothing_about_files_outside() {
+    if !can_wall() {
+        return;
+    }
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("file");
+    fs_err::write(&file, b"x").unwrap();
+    let told = || {
+        let metadata = fs_err::metadata(&file).unwrap();
+        let modified = metadata.modified().unwrap();
+        (metadata.mode(), modified, metadata.ctime_nsec())
+    };
+    let before = told();
+    let mut walled = Walled::new();
+    let path = file.to_str().unwrap();
+    // A descriptor can be had of what may be read.
+    walled.limits.readable = vec![file.clone()];
+    let done = "got 0".to_owned();
+    let denied = format!("refused {}", libc::EPERM);
+    let missing = format!("refused {}", libc::ENOSYS);
+    for (attack, expect) in [
+        ("chmod", &done),
+        ("chmod by descriptor", &done),
+        ("old times", &done),
+        ("chown", &denied),
+        ("note beside a file", &denied),
+        ("note beside a file by the new call", &missing),
+        ("remove a note", &denied),
+        ("watch", &denied),
+    ] {
+        assert_eq!(walled.attack(attack, path), *expect, "{attack}");
+        assert_eq!(told(), before, "{attack}");
+    }
+}
+
 fn programs_have_limits() {
     let mut walled = Walled::new();
     walled.limits.cpu_seconds = 1;
@@ -245,6 +286,20 @@ fn programs_cannot_use_the_kernel_against_us() {
         ("read the parent's memory", "", &denied),
         ("write the parent's memory", "", &denied),
         ("kill the parent", "", &denied),
+        ("queue a signal", "", &denied),
+        ("signal by pidfd", "", &denied),
+        ("signal by a descriptor", "", &denied),
+        ("a descriptor of the parent", "", &denied),
+        ("the parent's limits", "", &denied),
+        ("lower the parent's limits", "", &denied),
+        ("the parent's processors", "", &denied),
+        ("the parent's scheduler", "", &denied),
+        ("the parent's priority", "", &denied),
+        ("everybody's priority", "", &denied),
+        ("the parent's disk priority", "", &denied),
+        ("watch", "/", &denied),
+        ("lease", "", &denied),
+        ("signal the parent's thread", "", &denied),
         ("kcmp", "", &denied),
         ("setsid", "", &denied),
         ("setpgid", "", &denied),
@@ -277,7 +332,8 @@ fn programs_cannot_use_the_kernel_against_us() {
         if attack == "setuid" && !is_root() {
             continue;
         }
-        if attack == "kill the parent" && super::isolation::abi() < Some(6) {
+        // The one signal that Landlock has to refuse.
+        if attack == "signal the parent's thread" && super::isolation::abi() < Some(6) {
             continue;
         }
         assert_eq!(walled.attack(attack, argument), *expect, "{attack}");

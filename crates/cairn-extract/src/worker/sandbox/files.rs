@@ -17,15 +17,15 @@ use landlock::{
 /// The newest version that the crate knows; older kernels enforce the part they have.
 const NEWEST: ABI = ABI::V9;
 
-/// Where packages put programs, libraries and their data: read and executed. What is not there is passed over.
-const SYSTEM: [&str; 9] = [
+/// Where packages put programs, libraries and their data: read and executed. What is not there is passed over. Not `/opt`,
+/// where people put whole applications with their settings: a program from there brings its own prefix.
+const SYSTEM: [&str; 8] = [
     "/usr",
     "/bin",
     "/sbin",
     "/lib",
     "/lib32",
     "/lib64",
-    "/opt",
     "/nix/store",
     "/gnu/store",
 ];
@@ -142,5 +142,8 @@ mod tests {
         assert!(with_prefix.contains(&"/nonexistent/share".to_owned()));
         assert!(!with_prefix.contains(&"/nonexistent".to_owned()));
         assert_eq!(of("/nonexistent/anna/tesseract").len(), 2);
+        // The layout of the packages that the makers of `LibreOffice` give out.
+        let office = of("/opt/libreoffice25.8/program/soffice");
+        assert!(office.contains(&"/opt/libreoffice25.8".to_owned()));
     }
 }

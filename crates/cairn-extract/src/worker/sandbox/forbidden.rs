@@ -5,6 +5,11 @@
 //! interfaces, and leaving the process group, so that killing the group ends all of it. All get `EPERM`, which programs
 //! report or pass over; `clone3` and `memfd_create` are "not implemented", for which they have other ways.
 //!
+//! Landlock says nothing of the mode, times, owner and extended attributes of files anywhere, nor of the limits, priority and
+//! processors of other processes of the user. Mode and times are of no use in a folder that is removed: to change them,
+//! by path or descriptor, is answered as if it had been done. The rest is refused. So are signals, by all calls but
+//! `tgkill`, which `abort` needs: where that goes to a process outside, Landlock refuses it from version 6.
+//!
 //! Sockets: only local streams, and of these only pairs are of use. Nobody can `connect` to one by its name, as those of a
 //! container engine or a desktop have, nor give a name to an own one: that is answered as if it had been done.
 
@@ -26,6 +31,31 @@ const FORBIDDEN: &[libc::c_long] = &[
     libc::SYS_process_madvise,
     libc::SYS_pidfd_getfd,
     libc::SYS_kcmp,
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_process_mrelease,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_ioprio_set,
+    // Files outside: whose they are, what is noted beside them, and what others do with them.
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    libc::SYS_inotify_add_watch,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
     // Leaving the group that is killed in the end.
     libc::SYS_setsid,
     libc::SYS_setpgid,
@@ -97,12 +127,42 @@ const FORBIDDEN: &[libc::c_long] = &[
     libc::SYS_uselib,
 ];
 
-/// "Not implemented": the flags of `clone3` cannot be read, and a file of `memfd_create` is executed past Landlock.
-const MISSING: &[libc::c_long] = &[libc::SYS_clone3, libc::SYS_memfd_create];
+/// Younger than the C library's header; from 424 on every architecture has the same numbers
+/// (include/uapi/asm-generic/unistd.h).
+const SETXATTRAT: libc::c_long = 463;
+const REMOVEXATTRAT: libc::c_long = 466;
+const OPEN_TREE_ATTR: libc::c_long = 467;
+const FILE_SETATTR: libc::c_long = 469;
 
-/// Answered with success, and not done: a socket that others could reach by its name. `LibreOffice` makes one in `/tmp`,
-/// whatever it is told, to see whether it runs already, and ends where it cannot.
-const PRETENDED: &[libc::c_long] = &[libc::SYS_bind, libc::SYS_listen];
+/// "Not implemented": the flags of `clone3` cannot be read, and a file of `memfd_create` is executed past Landlock.
+/// And what few kernels have, so that nobody needs it.
+const MISSING: &[libc::c_long] = &[
+    libc::SYS_clone3,
+    libc::SYS_memfd_create,
+    SETXATTRAT,
+    REMOVEXATTRAT,
+    OPEN_TREE_ATTR,
+    FILE_SETATTR,
+];
+
+/// Answered with success, and not done. A socket that others could reach by its name: `LibreOffice` makes one in `/tmp`,
+/// whatever it is told, to see whether it runs already, and ends where it cannot. And the mode and times of files.
+const PRETENDED: &[libc::c_long] = &[
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    libc::SYS_fchmodat2,
+    libc::SYS_utimensat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chmod,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utime,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utimes,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_futimesat,
+];
 
 /// Calls of x32 programs bear this mark (arch/x86/include/uapi/asm/unistd.h) and partly other numbers: a list of what is
 /// forbidden would let them through.
@@ -131,6 +191,21 @@ const NAMESPACES: [libc::c_int; 8] = [
     // Not a namespace: untraced, as nothing here has to be.
     libc::CLONE_UNTRACED,
 ];
+
+/// `FS_IOC_SETFLAGS`, `FS_IOC_FSSETXATTR` (linux/fs.h), `FIOSETOWN` and `SIOCSPGRP` (asm-generic/sockios.h).
+const ATTRIBUTES_AND_OWNERS: [u64; 4] = [0x4008_6602, 0x401c_5820, 0x8901, 0x8902];
+
+/// Signals by the detour of a descriptor, and being told what others do with a file, or keeping them from it.
+const DESCRIPTORS: [libc::c_int; 5] = [
+    libc::F_SETOWN,
+    F_SETSIG,
+    F_SETOWN_EX,
+    libc::F_SETLEASE,
+    libc::F_NOTIFY,
+];
+/// asm-generic/fcntl.h.
+const F_SETSIG: libc::c_int = 10;
+const F_SETOWN_EX: libc::c_int = 15;
 
 /// A kind of socket that the C library's header calls obsolete; the kernel still knows it.
 const SOCK_PACKET: libc::c_int = 10;
@@ -190,15 +265,29 @@ fn with_conditions() -> Result<Rules, BackendError> {
         .map(|flag| rule(0, SeccompCmpOp::MaskedEq(number(*flag)), number(*flag)))
         .collect::<Result<_, _>>()?;
     // Typing into the terminal from which the server was started.
-    let terminals = [libc::TIOCSTI, libc::TIOCLINUX]
-        .iter()
-        .map(|request| rule(1, SeccompCmpOp::Eq, *request & 0xffff_ffff))
+    let requests = [libc::TIOCSTI, libc::TIOCLINUX]
+        .into_iter()
+        .chain(ATTRIBUTES_AND_OWNERS)
+        .map(|request| rule(1, SeccompCmpOp::Eq, request & 0xffff_ffff))
         .collect::<Result<_, _>>()?;
+    let descriptors = DESCRIPTORS
+        .iter()
+        .map(|command| rule(1, SeccompCmpOp::Eq, number(*command)))
+        .collect::<Result<_, _>>()?;
+    // Their own limits and priority, and nobody else's, nor that of all processes of the user.
+    let limits = vec![rule(0, SeccompCmpOp::Ne, 0)?];
+    let priority = vec![
+        rule(0, SeccompCmpOp::Ne, u64::from(libc::PRIO_PROCESS))?,
+        rule(1, SeccompCmpOp::Ne, 0)?,
+    ];
     Ok(BTreeMap::from([
         (libc::SYS_socket, sockets()?),
         (libc::SYS_socketpair, sockets()?),
         (libc::SYS_clone, namespaces),
-        (libc::SYS_ioctl, terminals),
+        (libc::SYS_ioctl, requests),
+        (libc::SYS_fcntl, descriptors),
+        (libc::SYS_prlimit64, limits),
+        (libc::SYS_setpriority, priority),
     ]))
 }
 
