@@ -188,13 +188,16 @@ fn long_row(table: &Table, inside: &[usize], whole: &Piece<'_>, push: &mut impl 
     // A column that is empty here stays where it has a name: that may stand nowhere else.
     for &at in inside {
         if cell(row, at).trim().is_empty() && !cell(&table.header, at).trim().is_empty() {
-            let before = |part: &&mut Vec<usize>| part.last().is_some_and(|last| *last < at);
-            let part = match parts.iter_mut().rev().find(before) {
-                Some(part) => part,
-                None => &mut parts[0],
-            };
-            part.push(at);
-            part.sort_unstable();
+            // Not with the repeated name alone, which says nothing new and is not shown.
+            let says = |column: &usize| Some(*column) != whole.key;
+            let before = |part: &Vec<usize>| part.iter().any(|column| *column < at && says(column));
+            let idx = parts
+                .iter()
+                .rposition(before)
+                .or_else(|| parts.iter().position(|part| part.iter().any(says)))
+                .unwrap_or(0);
+            parts[idx].push(at);
+            parts[idx].sort_unstable();
         }
     }
     for (idx, columns) in parts.iter().enumerate() {
