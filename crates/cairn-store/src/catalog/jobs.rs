@@ -2,8 +2,8 @@
 
 use cairn_types::ports::CatalogError;
 use cairn_types::{
-    AccessList, BlobHash, DocumentId, Job, JobId, JobItem, JobKind, JobState, NewJob, Scope,
-    SystemScope, TenantId, Timestamp,
+    AccessList, BlobHash, DocumentId, Job, JobId, JobItem, JobKind, JobState, NewJob, Outcome,
+    Scope, SystemScope, TenantId, Timestamp,
 };
 use rusqlite::{OptionalExtension, Row, params};
 use sha2::{Digest, Sha256};
@@ -110,6 +110,12 @@ pub(super) fn record_item(
     item: &JobItem,
 ) -> DbResult<()> {
     let job_no = job_no(db, system.tenant, job)?;
+    // A job that gets on is not the reason why the process ended: what counts are attempts without any progress.
+    if item.outcome != Outcome::Pending {
+        db.conn
+            .prepare_cached("UPDATE jobs SET attempts = min(attempts, 1) WHERE job_no = ?1")?
+            .execute([job_no])?;
+    }
     let known: Option<i64> = db
         .conn
         .prepare_cached("SELECT item_no FROM job_items WHERE job_no = ?1 AND item_key = ?2")?
