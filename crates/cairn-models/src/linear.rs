@@ -14,6 +14,7 @@ use crate::manifest::Precision;
 const ROUND: f32 = 12_582_912.0;
 
 /// A layer `y = x W^T + bias`.
+#[derive(Debug)]
 pub(crate) struct Linear {
     k: usize,
     n: usize,
@@ -21,6 +22,7 @@ pub(crate) struct Linear {
     weights: Packed,
 }
 
+#[derive(Debug)]
 enum Packed {
     F32(Vec<f32>),
     /// bfloat16 values kept as `f32`, for kernels without bfloat16 instructions.
@@ -29,6 +31,7 @@ enum Packed {
     Int8(Bytes, Channels),
 }
 
+#[derive(Debug)]
 enum Bytes {
     Packed(Vec<i8>),
     /// Widened to 16 bits, for kernels without byte products.
@@ -36,6 +39,7 @@ enum Bytes {
 }
 
 /// Per output channel: its scale and the sum of its quantised weights.
+#[derive(Debug)]
 struct Channels {
     scales: Vec<f32>,
     sums: Vec<i32>,

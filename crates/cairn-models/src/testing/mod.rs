@@ -1,22 +1,54 @@
-//! A tiny random model for tests: the whole path from file to vector without a download.
+//! Random models for tests and benches: the whole path from file to vector without a download, and its parts.
 //!
-//! Two layers, 64 components, about 90 WordPieces (letters, digits, punctuation, a few words), so that every text has tokens.
+//! The tiny one has two layers, 64 components, about 90 WordPieces (letters, digits, punctuation, a few words), so that every text has tokens.
 //! Its vectors mean nothing, but equal texts have equal vectors and texts that share words are nearer than others.
+
+mod steps;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, TensorView};
 
+pub use steps::Product;
+
 use crate::error::ModelError;
 use crate::manifest::{
     CONFIG, FORMAT, FileRecord, MANIFEST, Manifest, Pooling, Precision, TOKENIZER, WEIGHTS, sha256,
 };
 
-const HIDDEN: usize = 64;
-const INNER: usize = 128;
-const LAYERS: usize = 2;
 const POSITIONS: usize = 256;
+
+/// The shape of a random model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RandomShape {
+    /// Components of a vector.
+    pub hidden: usize,
+    /// Width of the feed-forward layer.
+    pub inner: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Layers.
+    pub layers: usize,
+}
+
+impl RandomShape {
+    /// What tests take: everything in milliseconds.
+    pub const TINY: Self = Self {
+        hidden: 64,
+        inner: 128,
+        heads: 2,
+        layers: 2,
+    };
+
+    /// The default model's (all-MiniLM-L6-v2), for benches.
+    pub const MINI_LM: Self = Self {
+        hidden: 384,
+        inner: 1536,
+        heads: 12,
+        layers: 6,
+    };
+}
 
 /// Writes a tiny model to `dir`, both as a folder from which a store installs and as an installed model that
 /// [`crate::NativeEmbedder::load`] takes. The same seed gives the same model.
@@ -34,17 +66,29 @@ pub fn write_tiny_model(dir: &Path, seed: u64) -> Result<Manifest, ModelError> {
 pub fn write_tiny_model_with(
     dir: &Path,
     seed: u64,
+    change: impl FnMut(&str, &mut [f32]),
+) -> Result<Manifest, ModelError> {
+    write_random_model(dir, RandomShape::TINY, seed, change)
+}
+
+/// The same in any shape.
+///
+/// # Errors
+/// Where the folder cannot be written.
+pub fn write_random_model(
+    dir: &Path,
+    shape: RandomShape,
+    seed: u64,
     mut change: impl FnMut(&str, &mut [f32]),
 ) -> Result<Manifest, ModelError> {
     fs_err::create_dir_all(dir)?;
     let vocab = vocabulary();
     let mut tensors = BTreeMap::new();
     let mut random = Random(seed);
-    for (name, shape) in shapes(vocab.len()) {
-        let n = shape.iter().product();
-        let spread = if name.ends_with("weight") && shape.len() == 2 && name.starts_with("encoder")
-        {
-            2.0 / (shape[1] as f32).sqrt()
+    for (name, size) in tensors_of(shape, vocab.len()) {
+        let n = size.iter().product();
+        let spread = if name.ends_with("weight") && size.len() == 2 && name.starts_with("encoder") {
+            2.0 / (size[1] as f32).sqrt()
         } else {
             0.5
         };
@@ -56,7 +100,7 @@ pub fn write_tiny_model_with(
         let mut values: Vec<f32> = (0..n).map(|_| middle + spread * random.next()).collect();
         change(&name, &mut values);
         let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        tensors.insert(name, (shape, bytes));
+        tensors.insert(name, (size, bytes));
     }
     let views = tensors.iter().map(|(name, (shape, bytes))| {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes)
@@ -65,8 +109,8 @@ pub fn write_tiny_model_with(
     });
     let weights = safetensors::serialize(views, None).expect("views are serialisable");
     let config = serde_json::json!({
-        "model_type": "bert", "hidden_act": "gelu", "hidden_size": HIDDEN, "intermediate_size": INNER,
-        "num_attention_heads": 2, "num_hidden_layers": LAYERS, "vocab_size": vocab.len(),
+        "model_type": "bert", "hidden_act": "gelu", "hidden_size": shape.hidden,
+        "intermediate_size": shape.inner, "num_attention_heads": shape.heads, "num_hidden_layers": shape.layers, "vocab_size": vocab.len(),
         "max_position_embeddings": POSITIONS, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
     });
     let mut files = Vec::new();
@@ -89,7 +133,7 @@ pub fn write_tiny_model_with(
         repo: None,
         revision: None,
         licence: None,
-        dim: HIDDEN as u32,
+        dim: shape.hidden as u32,
         max_tokens: POSITIONS as u32,
         pooling: Pooling::Mean,
         precision: Precision::Int8,
@@ -102,39 +146,45 @@ pub fn write_tiny_model_with(
     Ok(manifest)
 }
 
-fn shapes(vocab: usize) -> Vec<(String, Vec<usize>)> {
+fn tensors_of(shape: RandomShape, vocab: usize) -> Vec<(String, Vec<usize>)> {
+    let RandomShape {
+        hidden,
+        inner,
+        layers,
+        ..
+    } = shape;
     let mut shapes = vec![
         (
             "embeddings.word_embeddings.weight".to_owned(),
-            vec![vocab, HIDDEN],
+            vec![vocab, hidden],
         ),
         (
             "embeddings.position_embeddings.weight".to_owned(),
-            vec![POSITIONS, HIDDEN],
+            vec![POSITIONS, hidden],
         ),
         (
             "embeddings.token_type_embeddings.weight".to_owned(),
-            vec![2, HIDDEN],
+            vec![2, hidden],
         ),
-        ("embeddings.LayerNorm.weight".to_owned(), vec![HIDDEN]),
-        ("embeddings.LayerNorm.bias".to_owned(), vec![HIDDEN]),
+        ("embeddings.LayerNorm.weight".to_owned(), vec![hidden]),
+        ("embeddings.LayerNorm.bias".to_owned(), vec![hidden]),
     ];
-    for i in 0..LAYERS {
+    for i in 0..layers {
         let linears = [
-            ("attention.self.query", HIDDEN, HIDDEN),
-            ("attention.self.key", HIDDEN, HIDDEN),
-            ("attention.self.value", HIDDEN, HIDDEN),
-            ("attention.output.dense", HIDDEN, HIDDEN),
-            ("intermediate.dense", INNER, HIDDEN),
-            ("output.dense", HIDDEN, INNER),
+            ("attention.self.query", hidden, hidden),
+            ("attention.self.key", hidden, hidden),
+            ("attention.self.value", hidden, hidden),
+            ("attention.output.dense", hidden, hidden),
+            ("intermediate.dense", inner, hidden),
+            ("output.dense", hidden, inner),
         ];
         for (name, n, k) in linears {
             shapes.push((format!("encoder.layer.{i}.{name}.weight"), vec![n, k]));
             shapes.push((format!("encoder.layer.{i}.{name}.bias"), vec![n]));
         }
         for norm in ["attention.output.LayerNorm", "output.LayerNorm"] {
-            shapes.push((format!("encoder.layer.{i}.{norm}.weight"), vec![HIDDEN]));
-            shapes.push((format!("encoder.layer.{i}.{norm}.bias"), vec![HIDDEN]));
+            shapes.push((format!("encoder.layer.{i}.{norm}.weight"), vec![hidden]));
+            shapes.push((format!("encoder.layer.{i}.{norm}.bias"), vec![hidden]));
         }
     }
     shapes
