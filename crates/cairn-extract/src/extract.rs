@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
-pub const EXTRACTOR_VERSION: &str = "6";
+pub const EXTRACTOR_VERSION: &str = "7";
 
 /// A document as it came.
 #[derive(Debug, Clone, Copy)]

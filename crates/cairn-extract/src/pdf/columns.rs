@@ -11,6 +11,9 @@
 //! on the same baselines and are parted into cells, or fill their side badly, are a table.
 //! Cost: O(gutters × fragments) for each region, with gutters on a grid of two points.
 
+use std::ops::Range;
+
+use super::bands;
 use super::line::SAME_LINE;
 use super::ruled::{Cells, cells};
 use super::rules::Grid;
@@ -128,15 +131,52 @@ fn cut(fragments: Vec<Fragment>, grids: &[Rect], depth: usize, out: &mut Vec<Vec
     if fragments.is_empty() {
         return;
     }
-    let best = if depth < MAX_DEPTH && fragments.len() >= 2 * MIN_LINES {
-        best_gutter(&fragments, grids)
-    } else {
-        None
+    let may_cut = depth < MAX_DEPTH && fragments.len() >= 2 * MIN_LINES;
+    let tables = match may_cut {
+        true => tables_between(&fragments, grids),
+        false => Vec::new(),
     };
-    let Some(bands) = best else {
-        out.push(fragments);
+    if tables.is_empty() {
+        let best = may_cut.then(|| best_gutter(&fragments, grids)).flatten();
+        match best {
+            Some(bands) => cut_bands(fragments, &bands, grids, depth, out),
+            None => out.push(fragments),
+        }
         return;
-    };
+    }
+    // What stands between the tables has its own gutters.
+    let mut rest = fragments.into_iter();
+    let mut at = 0;
+    for table in tables {
+        let before = rest.by_ref().take(table.start - at).collect();
+        cut(before, grids, depth + 1, out);
+        out.push(rest.by_ref().take(table.len()).collect());
+        at = table.end;
+    }
+    cut(rest.collect(), grids, depth + 1, out);
+}
+
+/// The bare tables of a region, if anything between them has columns: else gutters part no text that tables stand among.
+fn tables_between(fragments: &[Fragment], grids: &[Rect]) -> Vec<Range<usize>> {
+    let tables = bands::tables(fragments, grids);
+    let starts = std::iter::once(0).chain(tables.iter().map(|table| table.end));
+    let ends = tables.iter().map(|table| table.start);
+    let mut between = starts.zip(ends.chain([fragments.len()]));
+    let has_columns = !tables.is_empty()
+        && between.any(|(start, end)| {
+            end - start >= 2 * MIN_LINES && best_gutter(&fragments[start..end], grids).is_some()
+        });
+    if has_columns { tables } else { Vec::new() }
+}
+
+/// Cuts through the gutters of bands.
+fn cut_bands(
+    fragments: Vec<Fragment>,
+    bands: &[Band],
+    grids: &[Rect],
+    depth: usize,
+    out: &mut Vec<Vec<Fragment>>,
+) {
     // Bands in order; what stands between them is a region of its own.
     let mut rest: Vec<Fragment> = Vec::new();
     let mut sides: (Vec<Fragment>, Vec<Fragment>) = Default::default();

@@ -4,7 +4,9 @@
 //! Every element has a page and a box. The box is that of the element's own lines in one region: columns and pages are not
 //! joined, so that a paragraph that goes on in the next column is two elements, each with a box that holds nothing else.
 
+mod bands;
 mod blocks;
+mod channels;
 mod columns;
 mod forms;
 mod furniture;

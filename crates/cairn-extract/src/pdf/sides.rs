@@ -4,6 +4,7 @@
 //! grid; the difference is that cells are short. Either most lines of a side are parted into cells, or the
 //! lines of both sides leave much of their side empty. Cost: O(fragments × log fragments).
 
+use super::bands;
 use super::columns::Fragment;
 use super::line::marker;
 use super::word::Rect;
@@ -11,7 +12,7 @@ use super::word::Rect;
 /// Share of lines that must have a partner on the other side.
 const MIN_MATCHED_PERCENT: usize = 80;
 /// Widest gap within a cell, in font sizes; the same that parts a line into cells.
-const MAX_GAP: f32 = 1.2;
+pub(super) const MAX_GAP: f32 = 1.2;
 /// Mean length of lines from which on a side that is not parted is prose. A guess.
 const MIN_PROSE_CHARS: usize = 40;
 /// Mean length of the lines of the narrower side of a table without parted lines. A guess.
@@ -34,6 +35,7 @@ pub(super) fn are_table(left: &[&Fragment], right: &[&Fragment]) -> bool {
     if left.iter().any(is_ruled) || right.iter().any(is_ruled) {
         return false;
     }
+    let (all_left, all_right) = (left, right);
     let (left, right) = (Side::of(left), Side::of(right));
     let (few, many) = if left.lines.len() <= right.lines.len() {
         (&left, &right)
@@ -49,7 +51,9 @@ pub(super) fn are_table(left: &[&Fragment], right: &[&Fragment]) -> bool {
         return false;
     }
     if left.is_parted() && !right.is_prose() || right.is_parted() && !left.is_prose() {
-        return true;
+        let mut all = [all_left, all_right].concat();
+        all.sort_by(|a, b| a.rect.center_y().total_cmp(&b.rect.center_y()));
+        return !bands::are_columns(&all);
     }
     let is_even = n_matched >= many.lines.len() * MIN_MATCHED_PERCENT;
     let is_short = [&left, &right]
@@ -112,7 +116,7 @@ impl Side {
 }
 
 /// Whether the line starts with a bullet or number of a list.
-fn is_item(line: &[&Fragment]) -> bool {
+pub(super) fn is_item(line: &[&Fragment]) -> bool {
     let mut words = line.iter().flat_map(|f| &f.words);
     let Some(first) = words.next() else {
         return false;

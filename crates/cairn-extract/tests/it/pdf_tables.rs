@@ -205,6 +205,69 @@ fn a_table_over_both_columns_parts_them() {
 }
 
 #[test]
+fn a_bare_table_over_the_gutter_is_not_torn() {
+    let Some(options) = options() else { return };
+    // The columns of the table leave the gutter of the text white.
+    let table: [&[&str]; 4] = [
+        &["Part", "In stock", "Price"],
+        &["Bolt", "12", "0.10"],
+        &["Washer", "7", "0.05"],
+        &["Gear", "1", "9.99"],
+    ];
+    let prose = |top: u32, content: &mut String, expect: &mut Vec<String>| {
+        for x in [50, 320] {
+            for line in 0..9u32 {
+                let tail = ["", " and", " with"][(line % 3) as usize];
+                let text = format!("Column at {x}, top {top}, line {line}, goes on here{tail}");
+                *content += &at(x, top - line * 12, 10, &text);
+                expect.push(format!("at {x}, top {top}, line {line},"));
+            }
+        }
+    };
+    for (is_above, is_below) in [(true, false), (false, true), (true, true)] {
+        let mut content = String::new();
+        let mut expect = Vec::new();
+        if is_above {
+            prose(760, &mut content, &mut expect);
+        }
+        content += &rows(&[50, 240, 420], 640, &table);
+        expect.push(joined(&table));
+        if is_below {
+            prose(564, &mut content, &mut expect);
+        }
+        let text = extract("a.pdf", &pdf(&[content], "", ""), &options)
+            .unwrap()
+            .render()
+            .text;
+        let places: Vec<Option<usize>> = expect.iter().map(|what| text.find(what)).collect();
+        assert!(places.iter().all(Option::is_some), "{text}");
+        assert!(places.is_sorted(), "{text}");
+    }
+}
+
+#[test]
+fn three_columns_of_text_are_read_one_after_the_other() {
+    let Some(options) = options() else { return };
+    let mut content = String::new();
+    for line in 0..12u32 {
+        for (column, x) in [50, 230, 410].into_iter().enumerate() {
+            let tail = ["", " of", " at"][(line % 3) as usize];
+            let text = format!("column {column} has line {line} here{tail}");
+            content += &at(x, 700 - line * 12, 10, &text);
+        }
+    }
+    let extracted = extract("a.pdf", &pdf(&[content], "", ""), &options).unwrap();
+    assert_eq!(extracted.report.tables, 0);
+    let text = extracted.render().text;
+    let places = (0..36).map(|n| text.find(&format!("column {} has line {} ", n / 12, n % 12)));
+    let places: Vec<Option<usize>> = places.collect();
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{text}"
+    );
+}
+
+#[test]
 fn frames_and_lines_of_a_page_are_no_table() {
     let Some(options) = options() else { return };
     // A frame, a line under the head, one between the columns.
