@@ -61,6 +61,12 @@ impl<'a> Archive<'a> {
         (name, done.map(|()| bytes))
     }
 
+    /// Whether the member at `index` is a symbolic link, whose content is the path that it points to.
+    pub(crate) fn is_link(&mut self, index: usize) -> bool {
+        let member = self.zip.by_index_raw(index);
+        member.is_ok_and(|member| member.is_symlink())
+    }
+
     /// Bytes of the member `name`, or `None` where the archive has none.
     pub(crate) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ExtractError> {
         let mut bytes = Vec::new();

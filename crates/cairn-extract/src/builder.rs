@@ -179,6 +179,13 @@ impl Builder {
         &self.elements
     }
 
+    /// What was read so far but the descriptors of tables, which have tests of their own.
+    #[cfg(test)]
+    pub(crate) fn body(&self) -> impl Iterator<Item = &Element> {
+        let is_body = |element: &&Element| element.kind != ElementKind::TableSummary;
+        self.elements.iter().filter(is_body)
+    }
+
     /// Closes the books. The first heading serves as title where the document names none.
     pub(crate) fn finish(mut self, media_type: &str) -> Extracted {
         if self.n_over > 0 {

@@ -1,8 +1,9 @@
 //! Archives of documents: ZIP, TAR and gzip. Each member is read as a document of its own and becomes a part.
 //!
 //! Names are labels only: nothing is written anywhere, so `../` in a name can reach nothing. What comes out is counted
-//! against the budgets of the whole document (bytes, parts, depth), whatever an archive says of its sizes. Members that
-//! no person put there (folders, resource forks, thumbnails) are passed over; everything else is read or named in a warning.
+//! against the budgets of the whole document (bytes, parts, depth), whatever an archive says of its sizes. Members without
+//! a content of their own (links, pipes, empty files) and what systems leave there (resource forks, thumbnails) are passed
+//! over and counted in the report; everything else but folders is read or named in a warning.
 
 use std::io::Read;
 
@@ -26,13 +27,25 @@ pub(crate) fn read_zip(
 ) -> Result<(), ExtractError> {
     builder.headings_are_names = true;
     let mut archive = Archive::open(bytes, cx)?;
+    let mut passed = PassedOver::default();
     for index in 0..archive.len() {
+        let is_link = archive.is_link(index);
         let (name, content) = archive.read_at(index);
-        if name.ends_with('/') || is_litter(&name) {
+        if name.ends_with('/') {
+            continue;
+        }
+        if is_link {
+            passed.note(Passed::Link, &name);
+            continue;
+        }
+        if is_litter(&name) {
+            passed.note(Passed::Litter, &name);
             continue;
         }
         let name = label(&name);
         match content {
+            // Placeholders such as `__init__.py` hold nothing that could be lost.
+            Ok(content) if content.is_empty() => passed.note(Passed::Empty, &name),
             Ok(content) => push_member(&name, &content, cx, builder),
             Err(error) => builder.failed_part(&name, &error),
         }
@@ -40,6 +53,7 @@ pub(crate) fn read_zip(
             break;
         }
     }
+    passed.report(builder);
     Ok(())
 }
 
@@ -55,6 +69,7 @@ pub(crate) fn read_tar(
     let mut archive = tar::Archive::new(bytes);
     let max_entries = cx.options.max_zip_entries;
     let mut n_entries = 0;
+    let mut passed = PassedOver::default();
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = match entry {
             Ok(entry) => entry,
@@ -76,11 +91,21 @@ pub(crate) fn read_tar(
             ));
         }
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if !has_content(entry.header().entry_type()) || is_litter(&name) {
-            continue;
+        match without_content(entry.header().entry_type()) {
+            Kind::File if is_litter(&name) => {
+                passed.note(Passed::Litter, &name);
+                continue;
+            }
+            Kind::File => {}
+            Kind::Structure => continue,
+            Kind::PassedOver(why) => {
+                passed.note(why, &name);
+                continue;
+            }
         }
         let name = label(&name);
         match read_counted(&mut entry, cx) {
+            Ok(content) if content.is_empty() => passed.note(Passed::Empty, &name),
             Ok(content) => push_member(&name, &content, cx, builder),
             Err(error) => builder.failed_part(&name, &error),
         }
@@ -88,6 +113,7 @@ pub(crate) fn read_tar(
             break;
         }
     }
+    passed.report(builder);
     Ok(())
 }
 
@@ -143,10 +169,6 @@ pub(crate) fn read_gzip(
 
 /// Reads one member as a document.
 fn push_member(name: &str, content: &[u8], cx: &Context<'_>, builder: &mut Builder) {
-    // Placeholders such as `__init__.py` hold nothing that could be lost.
-    if content.is_empty() {
-        return;
-    }
     match read_part(name, content, cx) {
         Ok(part) => builder.push_part(name, 1, part),
         Err(error) => builder.failed_part(name, &error),
@@ -190,19 +212,85 @@ fn read_counted(input: &mut impl Read, cx: &Context<'_>) -> Result<Vec<u8>, Extr
     }
 }
 
-/// Links lead nowhere here, devices and folders hold nothing, and extensions of headers are no members. Types that nobody
-/// knows are files (POSIX, pax interchange format).
-fn has_content(kind: tar::EntryType) -> bool {
-    !(kind.is_dir()
-        || kind.is_hard_link()
-        || kind.is_symlink()
-        || kind.is_character_special()
-        || kind.is_block_special()
-        || kind.is_fifo()
+/// What a member of a TAR archive is to us.
+enum Kind {
+    File,
+    /// A folder, or an extension of the next header: no member.
+    Structure,
+    PassedOver(Passed),
+}
+
+/// Links lead nowhere here, and devices hold nothing. Types that nobody knows are files (POSIX, pax interchange format).
+fn without_content(kind: tar::EntryType) -> Kind {
+    if kind.is_hard_link() || kind.is_symlink() {
+        Kind::PassedOver(Passed::Link)
+    } else if kind.is_character_special() || kind.is_block_special() || kind.is_fifo() {
+        Kind::PassedOver(Passed::Special)
+    } else if kind.is_dir()
         || kind.is_gnu_longname()
         || kind.is_gnu_longlink()
         || kind.is_pax_global_extensions()
-        || kind.is_pax_local_extensions())
+        || kind.is_pax_local_extensions()
+    {
+        Kind::Structure
+    } else {
+        Kind::File
+    }
+}
+
+/// Why a member was passed over.
+#[derive(Debug, Clone, Copy)]
+enum Passed {
+    Link,
+    Special,
+    Empty,
+    Litter,
+}
+
+/// Members of each sort that are named in the report.
+const MAX_NAMED: usize = 3;
+
+/// Members that were passed over.
+#[derive(Debug, Default)]
+struct PassedOver {
+    /// How many and the first names, in the order of [`Passed`].
+    sorts: [(usize, Vec<String>); 4],
+}
+
+impl PassedOver {
+    fn note(&mut self, why: Passed, name: &str) {
+        let (n, names) = &mut self.sorts[why as usize];
+        *n += 1;
+        if names.len() < MAX_NAMED {
+            names.push(format!("`{}`", label(name)));
+        }
+    }
+
+    /// One warning for each sort: nothing was lost with them.
+    fn report(self, builder: &mut Builder) {
+        let words = [
+            ("link", "links", "what is linked to was not read"),
+            ("device or pipe", "devices or pipes", "nothing is in it"),
+            ("empty file", "empty files", "nothing is in it"),
+            (
+                "leftover of a system",
+                "leftovers of a system",
+                "nobody wrote it",
+            ),
+        ];
+        for ((n, names), (one, many, why)) in self.sorts.into_iter().zip(words) {
+            if n == 0 {
+                continue;
+            }
+            let more = if n > names.len() { ", ..." } else { "" };
+            let (names, what) = (names.join(", "), if n == 1 { one } else { many });
+            builder.warn(
+                WarningCode::Cleaned,
+                None,
+                format!("{n} {what} in the archive passed over, {why}: {names}{more}"),
+            );
+        }
+    }
 }
 
 /// Files that systems leave in archives and nobody wrote.
@@ -303,9 +391,22 @@ mod tests {
                 (4, 1),
                 "{name}"
             );
-            let warning = &read.report.warnings[0];
+            let [warning, empty, litter] = &read.report.warnings[..] else {
+                panic!("{name}: {:?}", read.report.warnings);
+            };
             assert_eq!(warning.code, WarningCode::Unsupported);
             assert_eq!(warning.part.as_deref(), Some("c.bin"));
+            assert_eq!(
+                (empty.code, empty.reason.as_str()),
+                (
+                    WarningCode::Cleaned,
+                    "1 empty file in the archive passed over, nothing is in it: `empty.txt`"
+                )
+            );
+            assert!(
+                litter.reason.ends_with(": `__MACOSX/notes/._a.md`"),
+                "{litter:?}"
+            );
             assert!((read.report.coverage() - 0.75).abs() < 1e-9);
         }
         let one = extract("x.txt.gz", &gzip(b"Hello"), &options).unwrap();
@@ -380,6 +481,8 @@ mod tests {
             ("joined.txt", tar::EntryType::Continuous, "Coffee."),
             ("odd.txt", tar::EntryType::new(b'Q'), "Milk."),
             ("link.txt", tar::EntryType::Symlink, ""),
+            ("same.txt", tar::EntryType::Link, ""),
+            ("pipe", tar::EntryType::Fifo, ""),
         ] {
             let mut header = tar::Header::new_ustar();
             header.set_entry_type(kind);
@@ -406,5 +509,30 @@ mod tests {
             assert!(text.contains(expect), "{expect} in {text}");
         }
         assert_eq!((read.report.parts, read.report.parts_failed), (4, 0));
+        let warnings = read.report.warnings.iter();
+        let reasons: Vec<&str> = warnings.map(|warning| warning.reason.as_str()).collect();
+        assert_eq!(
+            reasons,
+            [
+                "2 links in the archive passed over, what is linked to was not read: `link.txt`, `same.txt`",
+                "1 device or pipe in the archive passed over, nothing is in it: `pipe`",
+            ]
+        );
+        assert!(!read.report.has_loss());
+    }
+
+    #[test]
+    fn links_in_a_zip_archive_are_no_documents() {
+        let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        writer.add_symlink("a.txt", "/etc/passwd", options).unwrap();
+        let only_links = writer.finish().unwrap().into_inner();
+        let error = extract("a.zip", &only_links, &ExtractOptions::default()).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("1 link in the archive passed over"),
+            "{error}"
+        );
     }
 }

@@ -102,7 +102,7 @@ mod tests {
     fn texts(media_type: MediaType, input: &str) -> Vec<String> {
         let mut builder = Builder::new(1000);
         read(media_type, input.as_bytes(), &mut builder);
-        builder.elements().iter().map(|e| e.text.clone()).collect()
+        builder.body().map(|e| e.text.clone()).collect()
     }
 
     #[test]

@@ -52,6 +52,6 @@ pub use extract::{EXTRACTOR_VERSION, Input, extract, extract_with};
 pub use html::PageMeta;
 pub use options::{ExtractOptions, Passwords};
 pub use pdf::{PageImage, PageRequest, find_pdfium, render_page};
-pub use programs::{LocalTools, ToolSettings, Transcribe};
+pub use programs::{LocalTools, ToolSettings, Transcribe, remove_leftovers};
 pub use tools::{LegacyFormat, NoTools, Segment, ToolError, ToolRequest, Tools};
 pub use worker::{Isolation, IsolationPolicy, WorkerCommand, WorkerLimits, WorkerPool};

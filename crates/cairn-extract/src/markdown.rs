@@ -239,8 +239,7 @@ mod tests {
         let mut builder = Builder::new(1000);
         read(input.as_bytes(), &mut builder);
         builder
-            .elements()
-            .iter()
+            .body()
             .map(|e| (e.kind, e.level, e.text.clone()))
             .collect()
     }

@@ -180,11 +180,7 @@ mod tests {
     fn shape(input: &str) -> Vec<(ElementKind, String)> {
         let mut builder = Builder::new(1000);
         read(input.as_bytes(), &mut builder).unwrap();
-        builder
-            .elements()
-            .iter()
-            .map(|e| (e.kind, e.text.clone()))
-            .collect()
+        builder.body().map(|e| (e.kind, e.text.clone())).collect()
     }
 
     #[test]

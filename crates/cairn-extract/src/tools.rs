@@ -63,6 +63,12 @@ pub enum ToolError {
         /// How to get it.
         hint: String,
     },
+    /// It ran, and the payload holds nothing that it could work on: a video without a sound track.
+    #[error("{reason}")]
+    Nothing {
+        /// What is not there.
+        reason: String,
+    },
     /// It ran and failed.
     #[error("{what} failed: {reason}")]
     Failed {
@@ -81,6 +87,7 @@ impl ToolError {
                 media_type: media_type.to_owned(),
                 hint: format!("needs {what}: {hint}"),
             },
+            Self::Nothing { reason } => ExtractError::empty(reason),
             Self::Failed { what, reason } => ExtractError::ToolFailed { what, reason },
         }
     }

@@ -52,6 +52,8 @@ pub struct Discovered {
     pub roots: Vec<PathBuf>,
     /// What cannot be read.
     pub unreadable: Vec<Unreadable>,
+    /// What stands in folders and is no file: links, which are not followed, pipes, sockets, devices.
+    pub passed_over: Vec<Unreadable>,
 }
 
 /// Finds the files that `patterns` name: files, folders (walked), or globs.
@@ -64,13 +66,13 @@ pub fn discover(patterns: &[String], base: &Path) -> Result<Discovered, IngestEr
     for pattern in patterns {
         let path = absolute(base, Path::new(pattern));
         if path.is_dir() {
-            walk(&path, None, &mut found, &mut result.unreadable);
+            walk(&path, None, &mut found, &mut result);
             result.roots.push(path);
         } else if path.exists() {
             add(&path, &mut found, &mut result.unreadable);
         } else if pattern.contains(['*', '?', '[', '{']) {
             let before = found.len();
-            expand(pattern, &path, &mut found, &mut result.unreadable)?;
+            expand(pattern, &path, &mut found, &mut result)?;
             if found.len() == before {
                 return Err(IngestError::NothingFound {
                     pattern: pattern.clone(),
@@ -105,7 +107,7 @@ fn expand(
     pattern: &str,
     path: &Path,
     found: &mut BTreeMap<String, DiscoveredFile>,
-    unreadable: &mut Vec<Unreadable>,
+    result: &mut Discovered,
 ) -> Result<(), IngestError> {
     let bad = |error: globset::Error| IngestError::BadPattern {
         pattern: pattern.to_owned(),
@@ -126,7 +128,7 @@ fn expand(
                 .contains(['*', '?', '[', '{'])
         })
         .collect();
-    walk(&fixed, Some(&glob.compile_matcher()), found, unreadable);
+    walk(&fixed, Some(&glob.compile_matcher()), found, result);
     Ok(())
 }
 
@@ -134,7 +136,7 @@ fn walk(
     root: &Path,
     only: Option<&globset::GlobMatcher>,
     found: &mut BTreeMap<String, DiscoveredFile>,
-    unreadable: &mut Vec<Unreadable>,
+    result: &mut Discovered,
 ) {
     let walker = ignore::WalkBuilder::new(root)
         .standard_filters(false)
@@ -142,15 +144,27 @@ fn walk(
         .follow_links(false)
         .add_custom_ignore_filename(".cairnignore")
         .build();
+    let is_wanted = |path: &Path| only.is_none_or(|glob| glob.is_match(path));
     for entry in walker {
         match entry {
-            Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
-                if only.is_none_or(|glob| glob.is_match(entry.path())) {
-                    add(entry.path(), found, unreadable);
+            Ok(entry) => match entry.file_type() {
+                Some(kind) if kind.is_file() && is_wanted(entry.path()) => {
+                    add(entry.path(), found, &mut result.unreadable);
                 }
-            }
-            Ok(_) => {}
-            Err(error) => unreadable.push(Unreadable {
+                Some(kind) if !kind.is_file() && !kind.is_dir() && is_wanted(entry.path()) => {
+                    let reason = if kind.is_symlink() {
+                        "a link, and links in folders are not followed"
+                    } else {
+                        "not a regular file"
+                    };
+                    result.passed_over.push(Unreadable {
+                        path: entry.path().to_owned(),
+                        reason: reason.to_owned(),
+                    });
+                }
+                _ => {}
+            },
+            Err(error) => result.unreadable.push(Unreadable {
                 path: failing_path(&error).unwrap_or(root).to_owned(),
                 reason: error.to_string(),
             }),
@@ -328,5 +342,36 @@ mod tests {
         let found = discover(&[".".to_owned()], dir.path()).expect("found");
         assert_eq!(found.files.len(), 4);
         assert!(found.files.iter().any(|f| f.key.contains('#')));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_named() {
+        let dir = folder();
+        let at = |name: &str| dir.path().join(name);
+        std::os::unix::fs::symlink(at("a.md"), at("sub/link.md")).expect("linked");
+        let _listening = std::os::unix::net::UnixListener::bind(at("s")).expect("bound");
+        let named = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
+            let found = discover(&patterns, dir.path()).expect("found");
+            let passed = found.passed_over.into_iter();
+            passed
+                .map(|one| {
+                    let name = one.path.file_name().expect("a name").to_owned();
+                    (name.to_string_lossy().into_owned(), one.reason)
+                })
+                .collect::<Vec<_>>()
+        };
+        let link = (
+            "link.md".to_owned(),
+            "a link, and links in folders are not followed".to_owned(),
+        );
+        let socket = ("s".to_owned(), "not a regular file".to_owned());
+        let mut all = named(&["."]);
+        all.sort();
+        assert_eq!(all, [link.clone(), socket]);
+        assert_eq!(named(&["sub/*.md"]), [link]);
+        // Who names a link means what it leads to.
+        assert_eq!(named(&["sub/link.md"]), []);
     }
 }

@@ -207,6 +207,11 @@ impl Pipeline {
             summary.count(&report);
             emit(IngestEvent::Document(report));
         }
+        for passed in discovered.passed_over {
+            let report = refused(&key_of(&passed.path), 0, Outcome::Skipped, passed.reason);
+            summary.count(&report);
+            emit(IngestEvent::Document(report));
+        }
         let stop = cancel.clone();
         let mut seen = futures::stream::iter(discovered.files)
             .take_while(|_| std::future::ready(!stop.is_cancelled()))

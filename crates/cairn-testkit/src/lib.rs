@@ -6,6 +6,8 @@ mod embedder;
 mod need;
 mod persona;
 mod random;
+#[cfg(feature = "tls")]
+mod tls;
 mod workspace;
 
 pub use embedder::HashEmbedder;
@@ -14,4 +16,6 @@ pub use persona::{
     OTHER_TENANT, TENANT, access, anna, ben, outsider, owner, owner_of, principal, scope,
 };
 pub use random::Random;
+#[cfg(feature = "tls")]
+pub use tls::{TestRoot, TlsListener, Validity};
 pub use workspace::{examples_dir, temp_dir};

@@ -33,6 +33,7 @@ use crate::error::WebError;
 use crate::headers::{retry_after, robots_tag};
 use crate::pace::{Pace, Turn, wait_for};
 use crate::robots::{self, Robots};
+use crate::tls::{ExtraRoots, certificate_fault};
 
 /// Redirects that are followed; RFC 9309 asks for five, too.
 const MAX_REDIRECTS: usize = 5;
@@ -56,6 +57,8 @@ pub type Lookup =
 pub struct WebOptions {
     /// What may be reached beside the public internet.
     pub allowed: Allowed,
+    /// Whose certificates count beside those that the system trusts.
+    pub extra_roots: ExtraRoots,
     /// Pause between two requests to a host; a longer `Crawl-delay` (up to 30 s) wins.
     pub delay: Duration,
     /// Largest answer after unpacking.
@@ -72,6 +75,7 @@ impl Default for WebOptions {
     fn default() -> Self {
         Self {
             allowed: Allowed::default(),
+            extra_roots: ExtraRoots::default(),
             delay: Duration::from_secs(1),
             max_bytes: 200 << 20,
             connect_timeout: Duration::from_secs(10),
@@ -330,10 +334,12 @@ impl WebClient {
                 {
                     return Ok(Robots::default());
                 }
-                // Where we may not go at all, that is what is to be told.
-                Err(error @ (WebError::NotPublic { .. } | WebError::BadAddress { .. })) => {
-                    return Err(error);
-                }
+                // Where we may not go at all, or cannot know who answers, that is what is to be told.
+                Err(
+                    error @ (WebError::NotPublic { .. }
+                    | WebError::BadAddress { .. }
+                    | WebError::BadCertificate { .. }),
+                ) => return Err(error),
                 Err(error) => return Err(unread(error.to_string())),
             }
         }
@@ -392,6 +398,7 @@ impl WebClient {
         self.secure
             .get_or_init(|| {
                 builder(&self.options, &self.lookup)
+                    .tls_certs_merge(self.options.extra_roots.certificates())
                     .build()
                     .map_err(|error| no_client(&error).to_string())
             })
@@ -611,6 +618,12 @@ fn unsent(error: &reqwest::Error, url: &Url) -> WebError {
         cause = inner.source();
     }
     tracing::debug!(?error, "a page was not reached");
+    if let Some(fault) = certificate_fault(error) {
+        return WebError::BadCertificate {
+            host: host(url),
+            fault,
+        };
+    }
     let reason = if error.is_timeout() {
         "no connection in time"
     } else if error.is_connect() {

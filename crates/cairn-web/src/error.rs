@@ -79,6 +79,14 @@ pub enum WebError {
         /// The limit.
         seconds: u64,
     },
+    /// Who answered could not show to be the host.
+    #[error("the certificate of `{host}` {fault}")]
+    BadCertificate {
+        /// The host.
+        host: String,
+        /// `has expired`, `is for another host`, ...
+        fault: &'static str,
+    },
     /// The host is not there, or the connection broke.
     #[error("the server cannot be reached: {reason}")]
     Unreachable {
@@ -99,6 +107,7 @@ impl HasKind for WebError {
             Self::NoRobots { .. }
             | Self::Wait { .. }
             | Self::TimedOut { .. }
+            | Self::BadCertificate { .. }
             | Self::Unreachable { .. } => ErrorKind::Unavailable,
         }
     }
@@ -112,6 +121,10 @@ impl HasKind for WebError {
             Self::TooLarge { .. } => {
                 Some("the operator can raise `web.max_response_bytes`".to_owned())
             }
+            Self::BadCertificate { fault, .. } if fault.starts_with("comes from nobody") => Some(
+                "the operator can name an organisation's own root certificate in `web.extra_roots`"
+                    .to_owned(),
+            ),
             Self::Wait { .. } | Self::TimedOut { .. } | Self::Unreachable { .. } => {
                 Some("run the same command again later".to_owned())
             }

@@ -13,6 +13,7 @@ mod error;
 mod headers;
 mod pace;
 mod robots;
+mod tls;
 
 pub use address::{Allowed, BadAllowed};
 pub use canonical::{canonical, is_web_address, parse, resolve};
@@ -21,3 +22,4 @@ pub use crawl::{Crawl, Step, StepKind, Within};
 pub use error::WebError;
 pub use headers::http_date;
 pub use reqwest::Url;
+pub use tls::{BadRoots, ExtraRoots};

@@ -37,8 +37,11 @@ impl Pace {
             if hosts.len() >= MAX_HOSTS {
                 let now = Instant::now();
                 hosts.retain(|_, slot| {
-                    slot.try_lock()
-                        .map_or(true, |next| next.is_some_and(|next| next > now))
+                    // Somebody is about to wait for it.
+                    Arc::strong_count(slot) > 1
+                        || slot
+                            .try_lock()
+                            .map_or(true, |next| next.is_some_and(|next| next > now))
                 });
             }
             hosts.entry(host.to_owned()).or_default().clone()

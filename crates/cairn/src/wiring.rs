@@ -15,7 +15,7 @@ use cairn_server::{App, AppParts, ServerSettings};
 use cairn_store::{BlobLimits, BlobStore, DataDir, SqliteCatalog};
 use cairn_types::ports::{Catalog, Embedder};
 use cairn_types::{Clock, ErrorKind, SystemClock, SystemPurpose, SystemScope};
-use cairn_web::{Allowed, WebClient, WebOptions};
+use cairn_web::{Allowed, ExtraRoots, WebClient, WebOptions};
 
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -186,6 +186,7 @@ fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
         isolation: settings.isolation,
         ..WorkerLimits::default()
     };
+    cairn_extract::remove_leftovers();
     let tools = Arc::new(tools(settings, launcher)?);
     Ok(WorkerPool::new(command, limits, options, tools))
 }
@@ -282,8 +283,19 @@ fn web_options(settings: &Settings) -> Result<WebOptions, Failure> {
             format!("`web.allow_private`: {error}"),
         )
     })?;
+    let mut extra_roots = ExtraRoots::default();
+    for path in &settings.web_extra_roots {
+        let refused = |why: String| {
+            Failure::new(ErrorKind::InvalidInput, format!("`web.extra_roots`: {why}"))
+        };
+        let pem = fs_err::read(path).map_err(|error| refused(error.to_string()))?;
+        extra_roots
+            .add_pem(&pem)
+            .map_err(|error| refused(format!("`{}`: {error}", path.display())))?;
+    }
     Ok(WebOptions {
         allowed,
+        extra_roots,
         delay: settings.web_delay,
         max_bytes: settings.web_max_response_bytes,
         first_byte_timeout: settings.web_first_byte,

@@ -49,8 +49,7 @@ fn shape(body: &str) -> Vec<(ElementKind, u8, String)> {
     read(&document(body), &Context::for_test(), &mut builder).unwrap();
     assert!(builder.report.chars_kept <= builder.report.chars_seen);
     builder
-        .elements()
-        .iter()
+        .body()
         .map(|e| (e.kind, e.level, e.text.clone()))
         .collect()
 }
@@ -289,7 +288,7 @@ fn parts_of_other_kinds_are_read_where_they_stand() {
             ("word/chunk.htm", "<html><body><p>chunk</p></body></html>"),
         ],
     );
-    let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+    let texts: Vec<&str> = builder.body().map(|e| e.text.as_str()).collect();
     assert_eq!(
         texts,
         [
@@ -326,7 +325,7 @@ fn formulas_comments_and_controls_are_text() {
         &[("comments", "comments.xml")],
         &[("word/comments.xml", comments)],
     );
-    let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+    let texts: Vec<&str> = builder.body().map(|e| e.text.as_str()).collect();
     assert_eq!(texts, ["area A=πr^2 .", "Ann: why?", "filled", "left"]);
     let report = &builder.report;
     assert_eq!(

@@ -1,12 +1,14 @@
 //! HTML to elements: the tree of `html5ever` (as browsers build it), walked in document order.
 //!
 //! Page furniture is left out (navigation, footers, asides, scripts, hidden parts); where `<main>` or one
-//! `<article>` holds most of the text, only that is read. What is left out counts as seen, not as kept.
+//! `<article>` holds most of the text, only that is read. What is left out counts as seen, not as kept. Read too: labels
+//! of drawings (SVG), what stands in fields, pages within frames (`srcdoc`); what fields only suggest is left out.
 //! All walks are loops, not recursion: nesting depth costs no stack.
 
 mod depth;
 mod furniture;
 mod page_meta;
+mod shown;
 mod table;
 mod walk;
 mod xhtml;
@@ -14,9 +16,10 @@ mod xhtml;
 pub use page_meta::PageMeta;
 pub(crate) use page_meta::page_meta;
 
-use scraper::{ElementRef, Html, Node, node::Element as Tag};
+use scraper::{ElementRef, Html, node::Element as Tag};
+use shown::{is_drawing, shown_chars, visible_chars};
 
-use crate::builder::{Builder, count_text};
+use crate::builder::Builder;
 use crate::context::{Context, Origin};
 use crate::text::decode;
 
@@ -42,6 +45,7 @@ pub(crate) fn read(bytes: &[u8], cx: &Context<'_>, builder: &mut Builder) {
     let Some(body) = find(&document, |tag| tag.name() == "body") else {
         return;
     };
+    let n_shown = shown_chars(body);
     let n_body = visible_chars(body);
     let n_before = builder.report.chars_seen;
     match cx.origin {
@@ -67,7 +71,7 @@ pub(crate) fn read(bytes: &[u8], cx: &Context<'_>, builder: &mut Builder) {
         }
     }
     let n_read = builder.report.chars_seen - n_before;
-    builder.left_out(n_body.saturating_sub(n_read));
+    builder.left_out(n_shown.saturating_sub(n_read));
 }
 
 /// `<main>` or the one `<article>`, where it holds most of the `n_body` characters of the page.
@@ -87,17 +91,17 @@ pub(crate) fn read_chapter(bytes: &[u8], builder: &mut Builder) {
     let Some(body) = find(&document, |tag| tag.name() == "body") else {
         return;
     };
-    let n_body = visible_chars(body);
+    let n_shown = shown_chars(body);
     let n_before = builder.report.chars_seen;
     walk::walk(body, Content::All, builder);
     let n_read = builder.report.chars_seen - n_before;
-    builder.left_out(n_body.saturating_sub(n_read));
+    builder.left_out(n_shown.saturating_sub(n_read));
 }
 
 /// Characters that a reader of the page sees.
 pub(crate) fn count_page(bytes: &[u8]) -> u64 {
     let document = parse(bytes, &mut Builder::new(0));
-    find(&document, |tag| tag.name() == "body").map_or(0, visible_chars)
+    find(&document, |tag| tag.name() == "body").map_or(0, shown_chars)
 }
 
 fn parse(bytes: &[u8], builder: &mut Builder) -> Html {
@@ -185,10 +189,8 @@ impl Content {
 /// Whether no reader of the page sees the content of the element.
 fn is_never_text(tag: &Tag) -> bool {
     is_code_of_page(tag)
-        || matches!(
-            tag.name(),
-            "iframe" | "svg" | "object" | "canvas" | "annotation"
-        )
+        || matches!(tag.name(), "iframe" | "object" | "canvas" | "annotation")
+        || is_drawing(tag)
         || is_hidden(tag)
 }
 
@@ -213,39 +215,6 @@ fn is_hidden(tag: &Tag) -> bool {
         })
 }
 
-/// Characters of text below `root`: page furniture and hidden parts included, scripts and styles not.
-fn visible_chars(root: ElementRef<'_>) -> u64 {
-    let mut n = 0;
-    let mut node = *root;
-    loop {
-        let descend = match node.value() {
-            Node::Element(tag) => node.id() == root.id() || !is_code_of_page(tag),
-            Node::Text(text) => {
-                n += count_text(text);
-                false
-            }
-            _ => false,
-        };
-        if descend && let Some(child) = node.first_child() {
-            node = child;
-            continue;
-        }
-        loop {
-            if node.id() == root.id() {
-                return n;
-            }
-            if let Some(next) = node.next_sibling() {
-                node = next;
-                break;
-            }
-            let Some(parent) = node.parent() else {
-                return n;
-            };
-            node = parent;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use cairn_types::ElementKind;
@@ -259,8 +228,7 @@ mod tests {
         let mut builder = Builder::new(100_000);
         read(input.as_bytes(), &Context::for_test(), &mut builder);
         builder
-            .elements()
-            .iter()
+            .body()
             .map(|e| (e.kind, e.level, e.text.clone()))
             .collect()
     }
@@ -324,6 +292,91 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_by_attributes_and_drawings_is_read_or_counted() {
+        use ElementKind::{Heading, Image, Paragraph, Table};
+        let cases: [(&str, &[Shape<'_>], u64); 9] = [
+            (
+                "<p>Plan <svg><title>t</title><defs><text>d</text></defs><g><text>North <tspan>gate</tspan></text><text>Pier</text></g></svg></p>",
+                &[
+                    (Paragraph, 0, "Plan"),
+                    (Paragraph, 0, "North gate"),
+                    (Paragraph, 0, "Pier"),
+                ],
+                2,
+            ),
+            (
+                "<p>a <svg><foreignObject><p>inside</p></foreignObject></svg></p>",
+                &[(Paragraph, 0, "a"), (Paragraph, 0, "inside")],
+                0,
+            ),
+            (
+                "<form>Name: <input value='Anna B'> <input placeholder=town> <input type=hidden value=token><input type=submit value=Go></form>",
+                &[(Paragraph, 0, "Name: Anna B")],
+                6,
+            ),
+            (
+                "<p>Pin <input type=password value=1234></p>",
+                &[(Paragraph, 0, "Pin")],
+                0,
+            ),
+            (
+                "<p>Note</p><textarea placeholder=why>Because</textarea>",
+                &[(Paragraph, 0, "Note"), (Paragraph, 0, "Because")],
+                3,
+            ),
+            (
+                "<p>x</p><iframe srcdoc='<h1>Inner</h1><p>page<script>no</script></p><nav>menu</nav>'>old browser</iframe><p>y</p>",
+                &[
+                    (Paragraph, 0, "x"),
+                    (Heading, 1, "Inner"),
+                    (Paragraph, 0, "page"),
+                    (Paragraph, 0, "y"),
+                ],
+                4 + 10,
+            ),
+            (
+                "<p hidden><img alt='A cat'></p><img alt='A dog'>",
+                &[(Image, 0, "A dog")],
+                4,
+            ),
+            (
+                "<table><tr><th>A<th>B<tr><td><input value=1><td><iframe srcdoc=deep></iframe><img alt=2></table>",
+                &[(Table, 0, "A | B\n1 | 2")],
+                4,
+            ),
+            (
+                "<nav><img alt=logo></nav><p>x</p>",
+                &[(Paragraph, 0, "x")],
+                4,
+            ),
+        ];
+        for (input, expect, n_left_out) in cases {
+            let mut builder = Builder::new(100);
+            read(input.as_bytes(), &Context::for_test(), &mut builder);
+            let elements = builder.body();
+            let found: Vec<_> = elements
+                .map(|e| (e.kind, e.level, e.text.as_str()))
+                .collect();
+            assert_eq!(found, expect, "{input}");
+            let report = &builder.report;
+            assert_eq!(report.chars_seen - report.chars_kept, n_left_out, "{input}");
+        }
+    }
+
+    #[test]
+    fn frames_within_frames_end() {
+        let mut page = "<p>core</p>".to_owned();
+        for _ in 0..8 {
+            let inner = page.replace('&', "&amp;").replace('"', "&quot;");
+            page = format!("<p>around</p><iframe srcdoc=\"{inner}\"></iframe>");
+        }
+        let mut builder = Builder::new(100);
+        read(page.as_bytes(), &Context::for_test(), &mut builder);
+        assert_eq!(builder.elements().len(), 1 + shown::MAX_FRAMES);
+        assert!(builder.report.chars_seen > builder.report.chars_kept);
+    }
+
+    #[test]
     fn left_out_text_counts_as_seen() {
         let mut builder = Builder::new(10);
         read(
@@ -355,14 +408,14 @@ mod tests {
             builder
         };
         let builder = run(&page, Origin::WebPage);
-        let kept: Vec<&str> = builder.elements().iter().map(|e| e.text.trim()).collect();
+        let kept: Vec<&str> = builder.body().map(|e| e.text.trim()).collect();
         assert_eq!(kept, ["Title", prose.trim(), prose.trim()]);
         let report = &builder.report;
         // Home, cookies, the hidden one, the list of links, the footer.
         assert_eq!(report.chars_seen - report.chars_kept, 4 + 12 + 6 + 19 + 4);
         let all = run(&page, Origin::File);
         assert_eq!(all.report.chars_seen, report.chars_seen);
-        assert!(all.elements().iter().any(|e| e.text == "We use cookies"));
+        assert!(all.body().any(|e| e.text == "We use cookies"));
         // A page that is all frame is read as a whole.
         let frame = run(
             &"<div class=menu>Opening hours: nine to five</div>".repeat(5),

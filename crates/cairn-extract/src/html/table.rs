@@ -3,6 +3,7 @@
 use scraper::{ElementRef, Node};
 
 use super::Content;
+use super::shown::field_value;
 use super::walk::is_block;
 use crate::builder::Builder;
 use crate::table::{SpanCell, push_spans};
@@ -89,7 +90,12 @@ fn collect(table: ElementRef<'_>, content: Content) -> Found {
                                 text.push_str(alt);
                             }
                         }
-                        "br" => text.push(' '),
+                        "input" => {
+                            text.push(' ');
+                            text.push_str(field_value(tag).unwrap_or_default());
+                            text.push(' ');
+                        }
+                        "br" | "tspan" => text.push(' '),
                         name if is_block(name) => text.push(' '),
                         _ => {}
                     }

@@ -3,7 +3,8 @@
 use cairn_types::{Element, ElementKind};
 use scraper::{ElementRef, Node, node::Element as Tag};
 
-use super::{Content, table};
+use super::shown::{MAX_FRAMES, field_value, frame_page};
+use super::{Content, is_hidden, table};
 use crate::builder::Builder;
 use crate::code::push_code;
 use crate::prose::{Lists, push_block};
@@ -11,9 +12,15 @@ use crate::text::collapse_lines;
 
 /// Adds what is below `root`, in document order.
 pub(super) fn walk(root: ElementRef<'_>, content: Content, builder: &mut Builder) {
+    walk_frame(root, content, 0, builder);
+}
+
+/// The same for a page within `n_frames` others.
+fn walk_frame(root: ElementRef<'_>, content: Content, n_frames: usize, builder: &mut Builder) {
     let mut state = State {
         builder,
         content,
+        n_frames,
         text: String::new(),
         lists: Lists::default(),
         marker: None,
@@ -65,6 +72,8 @@ pub(super) fn walk(root: ElementRef<'_>, content: Content, builder: &mut Builder
 struct State<'b> {
     builder: &'b mut Builder,
     content: Content,
+    /// Pages around this one.
+    n_frames: usize,
     /// Inline text of the open block; line breaks in it are real ones.
     text: String,
     lists: Lists,
@@ -95,6 +104,7 @@ impl State<'_> {
     /// Returns whether to go on below the element.
     fn enter(&mut self, element: ElementRef<'_>, tag: &Tag) -> bool {
         if self.content.skips(tag) {
+            self.frame(tag);
             return false;
         }
         if self.pre.is_some() {
@@ -115,6 +125,15 @@ impl State<'_> {
                 self.image(tag);
                 return false;
             }
+            "input" => {
+                if let Some(value) = field_value(tag) {
+                    self.add_text(" ");
+                    self.add_text(value);
+                    self.add_text(" ");
+                }
+                return false;
+            }
+            "tspan" => self.add_text(" "),
             "pre" => {
                 self.flush();
                 self.pre = Some(language_of(tag));
@@ -181,6 +200,18 @@ impl State<'_> {
         }
     }
 
+    /// Reads the page that a frame carries, where it is one that is seen.
+    fn frame(&mut self, tag: &Tag) {
+        if self.pre.is_some() || self.n_frames >= MAX_FRAMES || is_hidden(tag) {
+            return;
+        }
+        if let Some(page) = frame_page(tag) {
+            self.flush();
+            let n_frames = self.n_frames + 1;
+            walk_frame(page.root_element(), self.content, n_frames, self.builder);
+        }
+    }
+
     fn image(&mut self, tag: &Tag) {
         self.builder.report.images += 1;
         let Some(alt) = tag.attr("alt").map(str::trim).filter(|alt| !alt.is_empty()) else {
@@ -188,7 +219,7 @@ impl State<'_> {
         };
         if self.text.trim().is_empty() && self.heading.is_none() && self.marker.is_none() {
             self.builder
-                .push_counted(Element::new(ElementKind::Image, collapse_lines(alt)), 0);
+                .push(Element::new(ElementKind::Image, collapse_lines(alt)));
         } else {
             // Within running text a picture stands for a word.
             self.text.push_str(alt);
@@ -255,11 +286,13 @@ pub(super) fn is_block(name: &str) -> bool {
             | "summary"
             | "table"
             | "tbody"
+            | "text"
             | "td"
             | "tfoot"
             | "th"
             | "thead"
             | "tr"
+            | "textarea"
             | "ul"
     )
 }

@@ -33,7 +33,7 @@ fn read_all(bytes: &[u8]) -> Builder {
 }
 
 fn shapes(builder: &Builder) -> Vec<Shape<'_>> {
-    let all = builder.elements().iter();
+    let all = builder.body();
     all.map(|e| (e.kind, e.level, e.text.as_str())).collect()
 }
 
@@ -142,7 +142,7 @@ fn merged_and_repeated_cells_are_resolved() {
             &format!("<table:table>{rows}</table:table>"),
             &[],
         ));
-        assert_eq!(builder.elements()[0].text, expect, "{rows}");
+        assert_eq!(builder.body().next().unwrap().text, expect, "{rows}");
     }
 }
 

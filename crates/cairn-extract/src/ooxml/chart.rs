@@ -454,7 +454,7 @@ mod tests {
         let mut builder = Builder::new(100);
         push_chart(xml, Some(1), &mut builder);
         assert_eq!(builder.report.chars_kept, builder.report.chars_seen);
-        builder.elements().iter().map(|e| e.text.clone()).collect()
+        builder.body().map(|e| e.text.clone()).collect()
     }
 
     fn points(values: &[&str]) -> String {

@@ -31,7 +31,7 @@ pub(super) fn open<'b>(
                 hint: "its encryption is not known here; save a copy without protection".into(),
             }
         }
-        other => ExtractError::malformed(format!("no valid PDF structure: {}", reason(&other))),
+        other => ExtractError::malformed(format!("no valid PDF structure: {}", in_words(&other))),
     })
 }
 
@@ -44,9 +44,37 @@ fn is_password_error(result: &Result<PdfDocument<'_>, PdfiumError>) -> bool {
     )
 }
 
-fn reason(error: &PdfiumError) -> String {
+/// What went wrong in plain words, without the names that the library has for it.
+pub(super) const fn in_words(error: &PdfiumError) -> &'static str {
     match error {
-        PdfiumError::PdfiumLibraryInternalError(inner) => format!("{inner:?}"),
-        other => format!("{other:?}"),
+        PdfiumError::PdfiumLibraryInternalError(inner) => match inner {
+            PdfiumInternalError::FormatError => {
+                "it is damaged, or no PDF file behind its first bytes"
+            }
+            PdfiumInternalError::FileError => "it could not be read to its end",
+            PdfiumInternalError::PageError => "the page is missing or damaged",
+            PdfiumInternalError::PasswordError => "it needs a password",
+            PdfiumInternalError::SecurityError => "its encryption is not known here",
+            PdfiumInternalError::Unknown => "the reason is not known",
+        },
+        _ => "it holds what cannot be read",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_not_told_names_of_the_library() {
+        for kind in [
+            PdfiumInternalError::FormatError,
+            PdfiumInternalError::FileError,
+            PdfiumInternalError::PageError,
+            PdfiumInternalError::Unknown,
+        ] {
+            let words = in_words(&PdfiumError::PdfiumLibraryInternalError(kind));
+            assert!(words.contains(' ') && !words.contains("Error"), "{words}");
+        }
     }
 }

@@ -61,7 +61,9 @@ pub(super) fn page_box(page: &PdfPage<'_>) -> PageBox {
 
 /// Reads the words of a page.
 pub(super) fn read_words(page: &PdfPage<'_>, bounds: &PageBox) -> Result<PageWords, String> {
-    let text = page.text().map_err(|error| error.to_string())?;
+    let text = page
+        .text()
+        .map_err(|error| super::open::in_words(&error).to_owned())?;
     let chars = text.chars();
     let mut maker = WordMaker::default();
     let mut found = PageWords::default();

@@ -280,7 +280,7 @@ fn take_scan(
         }
         Err(error) => match &error {
             ToolError::Missing { hint, .. } => format!("{error}; {hint}"),
-            ToolError::Failed { .. } => error.to_string(),
+            ToolError::Failed { .. } | ToolError::Nothing { .. } => error.to_string(),
         },
     };
     let (code, what, is_failed) = match need {

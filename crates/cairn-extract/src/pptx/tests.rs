@@ -70,7 +70,7 @@ fn read_deck(bytes: &[u8]) -> Builder {
 
 fn shapes(builder: &Builder) -> Vec<Shape<'_>> {
     let shape = |e: &'_ Element| (e.kind, e.level, e.page.unwrap_or(0));
-    let all = builder.elements().iter();
+    let all = builder.body();
     all.map(|e| (shape(e).0, shape(e).1, e.text.as_str(), shape(e).2))
         .collect()
 }
@@ -171,7 +171,7 @@ fn bullets_and_places_come_from_the_layout() {
         ],
     );
     let builder = read_deck(&bytes);
-    let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+    let texts: Vec<&str> = builder.body().map(|e| e.text.as_str()).collect();
     assert_eq!(texts, ["above", "it", "- below"]);
     assert_eq!(builder.report.chars_seen - builder.report.chars_kept, 4);
 }
@@ -234,8 +234,8 @@ fn merged_cells_are_resolved() {
     ];
     for (rows, expect) in cases {
         let builder = read_deck(&deck(&sld(&table(&rows)), &[], &sld(""), &[]));
-        assert_eq!(builder.elements()[0].text, expect);
-        assert_eq!(builder.elements()[0].kind, ElementKind::Table);
+        assert_eq!(builder.body().next().unwrap().text, expect);
+        assert_eq!(builder.body().next().unwrap().kind, ElementKind::Table);
     }
 }
 
@@ -266,7 +266,7 @@ fn what_is_missing_costs_a_warning_and_no_more() {
         &sld(""),
         &[("ppt/embeddings/a.txt", "embedded text")],
     ));
-    let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+    let texts: Vec<&str> = builder.body().map(|e| e.text.as_str()).collect();
     assert_eq!(texts, ["A duck", "a.txt", "embedded text", "text"]);
     assert_eq!((builder.report.images, builder.report.parts), (2, 1));
     assert_eq!(
@@ -288,7 +288,7 @@ fn a_deck_without_a_list_or_relationships_is_read_by_its_names() {
         ("ppt/slides/slide1.xml", one.as_bytes()),
     ]);
     let builder = read_deck(&bytes);
-    let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+    let texts: Vec<&str> = builder.body().map(|e| e.text.as_str()).collect();
     assert_eq!(texts, ["one", "two", "ten"]);
     let error = read(
         &zip_of(&[("x", b"y")]),
@@ -362,7 +362,7 @@ fn slides_that_a_damaged_presentation_does_not_list_are_read() {
             ("ppt/slides/slide2.xml", two.as_bytes()),
         ]);
         let builder = read_deck(&bytes);
-        let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+        let texts: Vec<&str> = builder.body().map(|e| e.text.as_str()).collect();
         assert_eq!(texts, expect);
         assert_eq!(builder.report.warnings[0].code, code);
     }

@@ -4,23 +4,21 @@
 //! checked again, names of files are ours, and nothing of a request becomes an option of a program.
 
 mod find;
+mod folder;
 mod office;
 mod recording;
 mod result;
 mod run;
 mod tesseract;
 
-use std::fs::Permissions;
-use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use crate::tools::{Segment, ToolError, ToolRequest, Tools, missing};
 use crate::worker::Launcher;
+use folder::folder_with;
+pub use folder::remove_leftovers;
 use run::{Finished, Job};
 
 /// Sends a recording to a transcription service: the bytes of an audio file and the name that tells its format.
@@ -225,16 +223,6 @@ impl Tools for LocalTools {
     }
 }
 
-/// A private folder (mode 0700) with the payload in a file; removed when dropped.
-fn folder_with(name: &str, payload: &[u8]) -> io::Result<TempDir> {
-    let folder = tempfile::Builder::new()
-        .prefix("cairn-")
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir()?;
-    fs_err::write(folder.path().join(name), payload)?;
-    Ok(folder)
-}
-
 /// Runs a job; where the program does not start or ends badly, what it said goes to the log.
 fn run_logged(what: &str, job: &Job<'_>) -> Result<Finished, ToolError> {
     let finished = run::run(job).map_err(|error| failed(what, error.to_string()))?;
@@ -315,15 +303,5 @@ mod tests {
             panic!("{error}");
         };
         assert!(hint.contains("extract.ocr"), "{hint}");
-    }
-
-    #[test]
-    fn folders_are_private_and_go() {
-        let folder = folder_with("input", b"secret").unwrap();
-        let path = folder.path().to_owned();
-        let mode = fs_err::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
-        drop(folder);
-        assert!(!path.exists());
     }
 }

@@ -17,6 +17,8 @@ use crate::tools::{Segment, ToolError};
 const DIRECT: [&str; 6] = ["flac", "mp3", "mpga", "m4a", "ogg", "wav"];
 /// Containers and streams that `ffmpeg` may read. Not among them: playlists and everything else that names other files.
 const CONTAINERS: &str = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dts,eac3,flac,flv,m4v,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpeg,mpegts,ogg,rm,tta,voc,w64,wav,wv";
+/// What `ffmpeg` says of a file without a sound track; it speaks English only.
+const NO_TRACK: &str = "matches no streams";
 /// Longest piece: 19 MB.
 const MAX_PIECE_SECONDS: u64 = 600;
 /// Longest recording.
@@ -77,6 +79,10 @@ fn in_pieces(
     };
     let finished = run_logged("ffmpeg", &job)?;
     if !finished.is_success() {
+        if finished.stderr.contains(NO_TRACK) {
+            let reason = "the recording has no sound track".to_owned();
+            return Err(ToolError::Nothing { reason });
+        }
         return Err(failed("ffmpeg", finished.reason(&job)));
     }
     let mut segments = Vec::new();

@@ -100,8 +100,7 @@ fn blocks_become_elements() {
     ];
     for (input, expect) in cases {
         let found: Vec<_> = document(input)
-            .elements()
-            .iter()
+            .body()
             .map(|e| (e.kind, e.level, e.text.clone()))
             .collect();
         let expect: Vec<_> = expect

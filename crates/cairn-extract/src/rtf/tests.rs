@@ -16,8 +16,7 @@ fn document(body: &[u8]) -> Builder {
 
 fn shape(body: &[u8]) -> Vec<(ElementKind, u8, String)> {
     document(body)
-        .elements()
-        .iter()
+        .body()
         .map(|e| (e.kind, e.level, e.text.clone()))
         .collect()
 }

@@ -146,7 +146,7 @@ mod tests {
         let mut package = Package::open(&bytes, &cx).unwrap();
         let mut builder = Builder::new(100);
         push_drawings(&mut package, "xl/worksheets/s.xml", &mut builder).unwrap();
-        let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
+        let texts: Vec<&str> = builder.body().map(|e| e.text.as_str()).collect();
         assert_eq!(
             texts,
             [

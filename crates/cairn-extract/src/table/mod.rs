@@ -391,7 +391,10 @@ mod tests {
         let texts: Vec<&str> = builder.elements().iter().map(|e| e.text.as_str()).collect();
         assert_eq!(
             texts,
-            ["Port | 2024 / Cars | 2024 / People\nTraffic\nLund | 7 | 30"]
+            [
+                "Table: 2 rows, 3 columns: Port, 2024 / Cars, 2024 / People.",
+                "Port | 2024 / Cars | 2024 / People\nTraffic\nLund | 7 | 30"
+            ]
         );
         assert_eq!((builder.report.cells, builder.report.chars_seen), (8, 32));
         assert_eq!(builder.report.chars_seen, builder.report.chars_kept);

@@ -11,7 +11,7 @@ use super::amount::{Amount, DayOrder, Decimal, Shape, day_key, day_order, write}
 use super::totals::{is_code, is_total, may_be_total};
 use crate::text::collapse;
 
-/// Rows of data of a table that is described.
+/// Rows of data of a table whose columns are described one by one.
 const MIN_ROWS: usize = 3;
 /// Where the descriptor ends; what is left is counted in its last sentence. About half a chunk.
 const MAX_CHARS: usize = 600;
@@ -26,9 +26,9 @@ const MAX_DISTINCT: usize = 10_000;
 /// Different values of a column that are listed.
 const MAX_LISTED: usize = 8;
 
-/// The descriptor, for a table of at least two columns and three rows of data that has a header or a column of numbers.
-/// Smaller ones stand whole in one chunk, where the descriptor would repeat them; what has neither header nor numbers is
-/// a grid for looks or a list.
+/// The descriptor of a table that has a header and a row of data, or columns of numbers. What has neither header nor
+/// numbers is a grid for looks or a list. Of a small table it only says what it is about: it stands whole in one chunk,
+/// where sentences on each column would repeat it.
 pub(super) fn summarize(table: &Table) -> Option<String> {
     let rows: Vec<&[String]> = table
         .rows
@@ -38,29 +38,22 @@ pub(super) fn summarize(table: &Table) -> Option<String> {
         .collect();
     let n_columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);
     let n_columns = n_columns.max(table.header.len());
-    if n_columns < 2 || rows.len() < MIN_ROWS {
-        return None;
-    }
+    let has_header = table.header.iter().any(|cell| !cell.trim().is_empty());
     let (data, totals) = without_totals(&rows, n_columns);
-    if data.len() < MIN_ROWS {
-        return None;
+    if n_columns < 2 || data.len() < MIN_ROWS {
+        let is_described = has_header && !rows.is_empty();
+        return is_described.then(|| describe_small(table, &rows, &data, &totals, n_columns));
     }
     let decimal = table_decimal(&data, n_columns);
     let columns: Vec<Column<'_>> = (0..n_columns.min(MAX_COLUMNS))
         .map(|at| Column::of(&data, at, name(table, at), decimal))
         .collect();
     let has_numbers = columns.iter().any(|c| matches!(c.kind, Kind::Numbers(_)));
-    if table.header.iter().all(|cell| cell.trim().is_empty()) && !has_numbers {
+    if !has_header && !has_numbers {
         return None;
     }
-    let mut text = head(table, data.len(), n_columns, &columns);
-    if let Some(note) = &table.note {
-        text.push(' ');
-        text.push_str(note);
-    }
-    if !totals.is_empty() {
-        text.push_str(&totals_note(&totals));
-    }
+    let mut text = head(table, data.len(), n_columns);
+    push_notes(&mut text, table, &totals);
     let keys = Keys::of(&data, &columns);
     let mut n_left = n_columns - columns.len();
     let mut is_full = false;
@@ -83,6 +76,36 @@ pub(super) fn summarize(table: &Table) -> Option<String> {
         text.push_str(&format!(" {n_left} more columns are not described here."));
     }
     Some(text)
+}
+
+/// What a small table is about: its columns and how many rows it has.
+fn describe_small(
+    table: &Table,
+    rows: &[&[String]],
+    data: &[&[String]],
+    totals: &[String],
+    n_columns: usize,
+) -> String {
+    // A table of nothing but totals is about them.
+    let is_all_totals = data.is_empty();
+    let n_rows = if is_all_totals {
+        rows.len()
+    } else {
+        data.len()
+    };
+    let mut text = head(table, n_rows, n_columns);
+    push_notes(&mut text, table, if is_all_totals { &[] } else { totals });
+    text
+}
+
+fn push_notes(text: &mut String, table: &Table, totals: &[String]) {
+    if let Some(note) = &table.note {
+        text.push(' ');
+        text.push_str(note);
+    }
+    if !totals.is_empty() {
+        text.push_str(&totals_note(totals));
+    }
 }
 
 fn cell(row: &[String], at: usize) -> &str {
@@ -111,7 +134,7 @@ fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-fn head(table: &Table, n_rows: usize, n_columns: usize, columns: &[Column<'_>]) -> String {
+fn head(table: &Table, n_rows: usize, n_columns: usize) -> String {
     let mut text = String::from("Table");
     if let Some(label) = &table.label {
         text.push_str(&format!(" “{}”", short(label)));
@@ -120,19 +143,20 @@ fn head(table: &Table, n_rows: usize, n_columns: usize, columns: &[Column<'_>]) 
         text.push_str(&format!(" on page {page}"));
     }
     let rows = count(n_rows, "row", "rows");
-    text.push_str(&format!(": {rows}, {n_columns} columns"));
+    let columns = count(n_columns, "column", "columns");
+    text.push_str(&format!(": {rows}, {columns}"));
     if table.header.iter().all(|cell| cell.trim().is_empty()) {
         text.push_str(" without names.");
         return text;
     }
     let mut names = String::new();
     let mut n_named = 0;
-    for column in columns {
-        if n_named > 0 && names.chars().count() + column.name.chars().count() > MAX_NAMES {
+    for name in (0..n_columns.min(MAX_COLUMNS)).map(|at| name(table, at)) {
+        if n_named > 0 && names.chars().count() + name.chars().count() > MAX_NAMES {
             break;
         }
         names.push_str(if n_named > 0 { ", " } else { "" });
-        names.push_str(&column.name);
+        names.push_str(&name);
         n_named += 1;
     }
     text.push_str(": ");
@@ -284,8 +308,10 @@ struct Numbers<'a> {
     smallest: usize,
     largest: usize,
     is_one_value: bool,
-    /// Whether a sum of the values means something: not of years, codes, percentages.
+    /// Whether a sum of the values means something: not of names and percentages.
     adds_up: bool,
+    /// Whether the numbers are names: codes, years, numbers of rows. They have no mean either.
+    is_name: bool,
 }
 
 struct Texts<'a> {
@@ -306,7 +332,7 @@ impl<'a> Column<'a> {
             Kind::Empty
         } else if let Some(days) = days(&filled) {
             days
-        } else if let Some(numbers) = numbers(&filled, &name, table) {
+        } else if let Some(numbers) = numbers(&filled, at, &name, table) {
             Kind::Numbers(numbers)
         } else {
             Kind::Texts(texts(&filled))
@@ -370,7 +396,7 @@ impl<'a> Column<'a> {
                         let key = keys.of_row(rows, row, self.at);
                         parts.push(format!("{what} {}{key}", shown(row)));
                     }
-                    if !is_code(name) && !numbers.is_years(rows, self.at) {
+                    if !numbers.is_name {
                         parts.extend(numbers.mean().map(|mean| format!("mean {mean}")));
                     }
                 }
@@ -413,13 +439,6 @@ impl Numbers<'_> {
         }
         Some(self.write(units, scale))
     }
-
-    fn is_years(&self, rows: &[&[String]], at: usize) -> bool {
-        self.scale == 0
-            && [self.smallest, self.largest]
-                .iter()
-                .all(|&row| is_year(cell(rows[row], at)))
-    }
 }
 
 fn is_year(cell: &str) -> bool {
@@ -427,6 +446,13 @@ fn is_year(cell: &str) -> bool {
         && cell
             .parse::<u32>()
             .is_ok_and(|year| (1800..2200).contains(&year))
+}
+
+/// Whether each value is one more than that of the row before: such numbers in the first
+/// column name rows.
+fn counts_rows(values: &[(i128, usize)]) -> bool {
+    values.len() >= MIN_ROWS
+        && values.is_sorted_by(|(one, _), (next, _)| one.checked_add(1) == Some(*next))
 }
 
 /// Four of five cells: some tables write `n/a` or a remark between their values.
@@ -453,6 +479,7 @@ fn days<'a>(filled: &[(usize, &'a str)]) -> Option<Kind<'a>> {
 
 fn numbers<'a>(
     filled: &[(usize, &'a str)],
+    at: usize,
     name: &str,
     table: Option<Decimal>,
 ) -> Option<Numbers<'a>> {
@@ -489,7 +516,9 @@ fn numbers<'a>(
         .iter()
         .max_by_key(|(units, row)| (*units, std::cmp::Reverse(*row)))?;
     let is_percent = first.suffix.contains(['%', '‰']) || name.contains('%');
-    let all_years = scale == 0 && filled.iter().all(|(_, cell)| is_year(cell));
+    let is_whole = scale == 0;
+    let all_years = is_whole && filled.iter().all(|(_, cell)| is_year(cell));
+    let is_name = all_years || (is_whole && (is_code(name) || (at == 0 && counts_rows(&scaled))));
     Some(Numbers {
         n: values.len(),
         decimal,
@@ -503,7 +532,8 @@ fn numbers<'a>(
         smallest: smallest.1,
         largest: largest.1,
         is_one_value: smallest.0 == largest.0,
-        adds_up: !is_percent && !all_years && !is_code(name),
+        adds_up: !is_percent && !is_name,
+        is_name,
     })
 }
 

@@ -134,12 +134,59 @@ fn cells_of_other_kinds_are_counted() {
 }
 
 #[test]
-fn grids_and_small_tables_have_no_descriptor() {
+fn a_small_table_has_a_short_descriptor() {
+    check(
+        "Ports",
+        &[&["Port", "Ships"], &["Lund", "3"]],
+        "Table “Ports”: 1 row, 2 columns: Port, Ships.",
+    );
+    check(
+        "",
+        &[
+            &["Port", "Ships"],
+            &["Lund", "3"],
+            &["Ystad", "4"],
+            &["Total", "7"],
+        ],
+        "Table: 2 rows, 2 columns: Port, Ships. Not counted: 1 row of totals (“Total”).",
+    );
+    check(
+        "",
+        &[&["Port", "Ships"], &["Total", "7"]],
+        "Table: 1 row, 2 columns: Port, Ships.",
+    );
+    check(
+        "",
+        &[&["Port"], &["Lund"], &["Ystad"], &["Malmö"], &["Lund"]],
+        "Table: 4 rows, 1 column: Port.",
+    );
+}
+
+#[test]
+fn grids_and_heads_alone_have_no_descriptor() {
     let of = |rows: &[&[&str]]| summarize(&table("", rows));
     assert!(of(&[&["", ""], &["a", "b"], &["c", "d"], &["e", "f"]]).is_none());
-    assert!(of(&[&["a", "b"], &["1", "2"], &["3", "4"]]).is_none());
-    assert!(of(&[&["a"], &["1"], &["2"], &["3"]]).is_none());
+    assert!(of(&[&["", ""], &["a", "1"], &["c", "2"]]).is_none());
+    assert!(of(&[&[""], &["1"], &["2"], &["3"]]).is_none());
+    assert!(of(&[&["a", "b"]]).is_none());
+    assert!(of(&[&["a", "b"], &["", " "]]).is_none());
     assert!(of(&[&["", ""], &["a", "1"], &["c", "2"], &["d", "3"]]).is_some());
+}
+
+#[test]
+fn numbers_that_are_names_have_no_sum() {
+    check(
+        "",
+        &[
+            &["Lfd.", "orderId", "Founded", "Number of ships"],
+            &["1", "70311", "1901", "4"],
+            &["2", "70200", "1955", "4"],
+            &["3", "81000", "2011", "1"],
+        ],
+        "Table: 3 rows, 4 columns: Lfd., orderId, Founded, Number of ships. Lfd.: smallest 1, largest 3. \
+         orderId: smallest 70200 (2), largest 81000 (3). Founded: smallest 1901 (1), largest 2011 (3). \
+         Number of ships: total 9, smallest 1 (3), largest 4 (1), mean 3.",
+    );
 }
 
 #[test]

@@ -80,34 +80,77 @@ const STARTS: &[&str] = &[
 const CODES: &[&str] = &[
     "id",
     "ids",
+    "uid",
+    "guid",
     "no",
     "nr",
     "nº",
+    "n°",
+    "№",
     "number",
     "nummer",
     "num",
+    "nro",
+    "numéro",
+    "número",
+    "numero",
     "code",
+    "codes",
+    "kod",
+    "código",
+    "codice",
     "zip",
+    "zipcode",
     "plz",
+    "postleitzahl",
     "postcode",
+    "postal",
     "phone",
+    "telephone",
     "tel",
     "telefon",
+    "téléphone",
+    "teléfono",
+    "mobile",
+    "mobil",
+    "handy",
     "fax",
     "isbn",
+    "issn",
     "sku",
     "ean",
+    "gtin",
+    "upc",
     "iban",
+    "bic",
+    "vat",
+    "pin",
+    "serial",
     "rank",
     "rang",
     "pos",
     "position",
     "index",
+    "idx",
     "year",
+    "yr",
+    "fy",
     "jahr",
     "année",
     "año",
     "anno",
+    "ano",
+    "rok",
+    "jaar",
+    "год",
+    "年",
+    "年度",
+    "番号",
+    "编号",
+    "邮编",
+    "号",
+    "номер",
+    "код",
     "#",
     "key",
     "line",
@@ -116,9 +159,13 @@ const CODES: &[&str] = &[
     "version",
     "lat",
     "lon",
+    "lng",
     "latitude",
     "longitude",
 ];
+
+/// Ends of words that are written as one: `Kundennummer`, `Baujahr`.
+const CODE_ENDS: &[&str] = &["nummer", "number", "nr", "jahr", "code", "番号", "编号"];
 
 fn plain(label: &str) -> String {
     let label = label.trim().trim_end_matches([':', '.', '=']).trim();
@@ -139,9 +186,31 @@ pub(super) fn may_be_total(label: &str) -> bool {
 
 /// Whether the numbers of a column with this name are names.
 pub(super) fn is_code(name: &str) -> bool {
-    let name = name.to_lowercase();
-    name.split(|c: char| !c.is_alphanumeric() && c != '#' && c != 'º')
-        .any(|word| CODES.contains(&word))
+    let spaced = split_camel(name).to_lowercase();
+    let words: Vec<&str> = spaced
+        .split(|c: char| !c.is_alphanumeric() && !matches!(c, '#' | 'º' | '°' | '№'))
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.iter().enumerate().any(|(at, word)| {
+        let is_known = CODES.contains(word) || CODE_ENDS.iter().any(|end| word.ends_with(end));
+        // `Number of passengers` counts. In other languages the same words name as often as they count.
+        let is_count = words.get(at + 1) == Some(&"of");
+        is_known && !is_count
+    })
+}
+
+/// `orderId` and `CustomerID` with a space before the last word.
+fn split_camel(name: &str) -> String {
+    let mut spaced = String::with_capacity(name.len() + 4);
+    let mut is_after_small = false;
+    for c in name.chars() {
+        if is_after_small && c.is_uppercase() {
+            spaced.push(' ');
+        }
+        is_after_small = c.is_lowercase();
+        spaced.push(c);
+    }
+    spaced
 }
 
 #[cfg(test)]
@@ -155,7 +224,31 @@ mod tests {
         );
         assert!(!is_total("Total Energies") && may_be_total("Total Energies"));
         assert!(!may_be_total("Totally") && !may_be_total("North"));
-        assert!(is_code("Order No.") && is_code("customer_id") && is_code("Year") && is_code("#"));
-        assert!(!is_code("Notes") && !is_code("Units") && !is_code("Valid"));
+        for name in [
+            "Order No.",
+            "customer_id",
+            "CustomerID",
+            "orderId",
+            "Year",
+            "#",
+            "Kundennummer",
+            "Baujahr",
+            "Phone",
+            "ZIP code",
+            "N° de commande",
+        ] {
+            assert!(is_code(name), "{name}");
+        }
+        for name in [
+            "Notes",
+            "Units",
+            "Valid",
+            "Number of passengers",
+            "No. of staff",
+            "Paid",
+            "Anzahl",
+        ] {
+            assert!(!is_code(name), "{name}");
+        }
     }
 }

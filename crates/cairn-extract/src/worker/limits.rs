@@ -15,6 +15,8 @@ pub struct WorkerLimits {
     pub n_workers: usize,
     /// Time for one document; then its child is killed.
     pub deadline: Duration,
+    /// Time for a child to start, which says nothing about any document.
+    pub start_deadline: Duration,
     /// Time that tools (text recognition, conversion, transcription) may take for one document, beside the deadline.
     pub tool_budget: Duration,
     /// Address space of a child, its code and libraries included. At least about 256 MiB to be of use.
@@ -34,6 +36,7 @@ impl Default for WorkerLimits {
         Self {
             n_workers: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             deadline: Duration::from_secs(120),
+            start_deadline: Duration::from_secs(60),
             tool_budget: Duration::from_secs(30 * 60),
             memory_bytes: 2 << 30,
             max_input_bytes: 256 << 20,

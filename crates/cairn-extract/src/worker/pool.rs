@@ -240,7 +240,7 @@ impl WorkerPool {
             let program = self.command.program.display();
             ExtractError::unavailable(format!("`{program}` does not start: {error}"))
         })?;
-        let greeted = self.with_deadline(&mut worker, |pipes, _| {
+        let greeted = self.with_deadline(&mut worker, self.limits.start_deadline, |pipes, _| {
             child::greet(pipes, &self.limits, &self.options)
         });
         match greeted {
@@ -306,7 +306,7 @@ impl WorkerPool {
                 }
             }
         };
-        match self.with_deadline(worker, exchange) {
+        match self.with_deadline(worker, self.limits.deadline, exchange) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
                 worker.end();
@@ -382,14 +382,15 @@ impl WorkerPool {
         result
     }
 
-    /// Runs `talk` on a thread of its own, kills the worker where it takes longer than the deadline (`None`).
+    /// Runs `talk` on a thread of its own, kills the worker where it takes longer than the limit (`None`).
     /// Tools that it calls for run on this thread; their time does not count.
     fn with_deadline<T: Send>(
         &self,
         worker: &mut Worker,
+        limit: Duration,
         talk: impl FnOnce(&mut Pipes, &Calls) -> io::Result<T> + Send,
     ) -> Option<io::Result<T>> {
-        let mut deadline = Instant::now() + self.limits.deadline;
+        let mut deadline = Instant::now() + limit;
         let mut tool_time = Duration::ZERO;
         let (process, pipes) = worker.split();
         let result = std::thread::scope(|scope| {

@@ -1,6 +1,7 @@
 //! The programs of this machine, as the parent of a worker runs them: skipped where they are not installed.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use cairn_extract::{
@@ -389,6 +390,78 @@ fn a_large_recording_is_cut_into_pieces_with_their_times() {
             bytes.len()
         );
     }
+}
+
+/// A small film of `seconds` in the container that the name says, with these inputs and options of `ffmpeg`.
+fn film(ffmpeg: &Path, name: &str, arguments: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    #[expect(clippy::disallowed_methods, reason = "makes what is tested")]
+    let made = std::process::Command::new(ffmpeg)
+        .args(["-nostdin", "-hide_banner", "-loglevel", "error"])
+        .args(arguments.split(' '))
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{name}: {made:?}");
+    fs_err::read(path).unwrap()
+}
+
+const PICTURE: &str = "-f lavfi -i testsrc=size=96x64:rate=5:duration=3";
+
+#[test]
+fn the_sound_track_of_a_film_is_written_down() {
+    let Some(ffmpeg) = need("ffmpeg") else { return };
+    let sound = "-f lavfi -i sine=frequency=440:duration=3";
+    for (name, codecs, media_type) in [
+        ("talk.mp4", "-c:v mpeg4 -c:a aac", "video/mp4"),
+        ("talk.mkv", "-c:v mpeg4 -c:a ac3", "video/x-matroska"),
+        ("talk.mov", "-c:v mjpeg -c:a pcm_s16le", "video/quicktime"),
+        ("talk.avi", "-c:v mpeg4 -c:a mp2", "video/x-msvideo"),
+        (
+            "talk.webm",
+            "-c:v libvpx -deadline realtime -c:a libopus",
+            "video/webm",
+        ),
+    ] {
+        let (tools, seen) = with_service(ToolSettings::default());
+        let bytes = film(&ffmpeg, name, &format!("{PICTURE} {sound} {codecs}"));
+        let extracted = read(name, &bytes, &tools).unwrap();
+        assert_eq!(words(&extracted), "[00:00:02] Piece 1.", "{name}");
+        assert_eq!(extracted.media_type, media_type, "{name}");
+        let seen = seen.lock().unwrap();
+        let [(sent, wav)] = &seen[..] else {
+            panic!("{name}: {} pieces", seen.len());
+        };
+        assert_eq!(sent, "recording.wav");
+        // Mono at 16 kHz, two bytes a sample: three seconds and what a codec adds at its ends.
+        let tag = wav.windows(4).position(|tag| tag == b"fmt ").unwrap();
+        let u16_at = |at: usize| u16::from_le_bytes([wav[tag + at], wav[tag + at + 1]]);
+        assert_eq!((u16_at(10), u16_at(12)), (1, 16_000), "{name}");
+        assert!(
+            (90_000..110_000).contains(&wav.len()),
+            "{name}: {}",
+            wav.len()
+        );
+    }
+}
+
+#[test]
+fn a_silent_film_says_so() {
+    let Some(ffmpeg) = need("ffmpeg") else { return };
+    let (tools, seen) = with_service(ToolSettings::default());
+    let bytes = film(&ffmpeg, "a.mp4", &format!("{PICTURE} -c:v mpeg4"));
+    let error = read("a.mp4", &bytes, &tools).unwrap_err();
+    assert_eq!(
+        error,
+        ExtractError::Empty {
+            reason: "the recording has no sound track".into()
+        }
+    );
+    // Torn in the middle of what says where everything is.
+    let torn = read("a.mp4", &bytes[..bytes.len() - 200], &tools).unwrap_err();
+    assert!(matches!(torn, ExtractError::ToolFailed { .. }), "{torn}");
+    assert!(seen.lock().unwrap().is_empty());
 }
 
 #[test]

@@ -189,6 +189,7 @@ fn limits() -> WorkerLimits {
     WorkerLimits {
         n_workers: 1,
         deadline: Duration::from_secs(60),
+        start_deadline: Duration::from_secs(60),
         tool_budget: Duration::from_secs(1),
         memory_bytes: 1 << 30,
         max_input_bytes: 1 << 20,
@@ -459,7 +460,7 @@ fn programs_that_are_no_workers_are_unavailable() {
         args: Vec::new(),
     };
     let short = WorkerLimits {
-        deadline: Duration::from_millis(300),
+        start_deadline: Duration::from_millis(300),
         ..limits()
     };
     for pool in [

@@ -344,6 +344,49 @@ async fn answers_are_limited_after_unpacking() {
     ));
 }
 
+/// Two runs at once, as two people start them, ask a host as one would.
+#[tokio::test]
+async fn runs_side_by_side_share_the_pace_of_a_host() {
+    let (say_end, ended) = tokio::sync::watch::channel(false);
+    let server = Server::start(move |request| match request.uri().path() {
+        "/robots.txt" => reply(404, &[], ""),
+        "/slow" => {
+            let mut ended = ended.clone();
+            let body = futures::stream::once(async move {
+                let _ = ended.wait_for(|ended| *ended).await;
+                Ok::<_, std::convert::Infallible>("slow")
+            });
+            reply(200, &[], Body::from_stream(body))
+        }
+        path => reply(200, &[], path.to_owned()),
+    })
+    .await;
+    let client = std::sync::Arc::new(client(options(&["127.0.0.1"])));
+    let run = |paths: &'static [&'static str]| {
+        let client = std::sync::Arc::clone(&client);
+        let urls: Vec<_> = paths.iter().map(|path| server.url(path)).collect();
+        tokio::spawn(async move {
+            for url in urls {
+                fetch(&client, &url).await.unwrap();
+            }
+        })
+    };
+    let first = run(&["/slow"]);
+    while server.hits() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let second = run(&["/a", "/b"]);
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!second.is_finished());
+    assert_eq!(server.paths(), ["/robots.txt", "/slow"]);
+    say_end.send(true).unwrap();
+    first.await.unwrap();
+    second.await.unwrap();
+    assert_eq!(server.paths(), ["/robots.txt", "/slow", "/a", "/b"]);
+}
+
 #[tokio::test]
 async fn slow_servers_are_given_up() {
     let short = |first_byte, total| WebOptions {

@@ -4,6 +4,7 @@
     reason = "helpers of tests, which clippy does not know for such"
 )]
 
+mod certificates;
 mod fetching;
 mod private;
 mod server;

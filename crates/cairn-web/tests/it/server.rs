@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use axum::serve::Listener;
 use cairn_types::SystemClock;
 use cairn_web::{Allowed, Fetched, Hops, Lookup, Url, Validators, WebClient, WebError, WebOptions};
 
@@ -31,7 +32,16 @@ impl Server {
         address: SocketAddr,
         handler: impl Fn(&Request) -> Response + Clone + Send + Sync + 'static,
     ) -> Self {
-        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        Self::on(
+            tokio::net::TcpListener::bind(address).await.unwrap(),
+            handler,
+        )
+    }
+
+    pub(crate) fn on<L: Listener<Addr = SocketAddr, Io: Send>>(
+        listener: L,
+        handler: impl Fn(&Request) -> Response + Clone + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let hits = Arc::new(AtomicUsize::new(0));
         let paths = Arc::new(Mutex::new(Vec::new()));

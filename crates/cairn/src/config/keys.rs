@@ -218,6 +218,12 @@ pub(crate) const KEYS: &[Key] = &[
         "Networks (`10.0.0.0/8`) and hosts (`intranet.example`) that web pages may be read from although they are not public.",
     ),
     key(
+        "web.extra_roots",
+        Kind::List,
+        "",
+        "PEM files with root certificates that web servers may be signed by, beside those that this system trusts.",
+    ),
+    key(
         "web.delay_ms",
         Kind::Number(0, 60_000),
         "1000",

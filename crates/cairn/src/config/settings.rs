@@ -37,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) transcription_model: String,
     pub(crate) transcription_language: Option<String>,
     pub(crate) web_allow_private: Vec<String>,
+    pub(crate) web_extra_roots: Vec<PathBuf>,
     pub(crate) web_delay: Duration,
     pub(crate) web_max_pages: usize,
     pub(crate) web_max_response_bytes: u64,
@@ -108,6 +109,10 @@ impl Settings {
             transcription_model: text("transcription.model").to_owned(),
             transcription_language: some("transcription.language"),
             web_allow_private: list("web.allow_private"),
+            web_extra_roots: list("web.extra_roots")
+                .into_iter()
+                .map(PathBuf::from)
+                .collect(),
             web_delay: Duration::from_millis(number("web.delay_ms")),
             web_max_pages: count("web.max_pages"),
             web_max_response_bytes: match number("web.max_response_bytes") {

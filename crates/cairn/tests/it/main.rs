@@ -20,6 +20,7 @@ mod kills;
 mod language_model;
 mod models;
 mod naughty;
+mod recordings;
 mod search;
 mod serve;
 mod stopping;

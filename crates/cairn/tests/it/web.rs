@@ -1,5 +1,9 @@
 //! `cairn ingest https://...`: a page, a site, and what is refused.
 
+use std::net::SocketAddr;
+
+use axum::serve::Listener;
+use cairn_testkit::{TestRoot, Validity};
 use serde_json::json;
 
 use crate::support::{Cairn, write};
@@ -7,7 +11,11 @@ use crate::support::{Cairn, write};
 /// A site of three pages on this machine.
 async fn site() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
+    format!("http://{}", serve(listener))
+}
+
+fn serve<L: Listener<Addr = SocketAddr, Io: Send>>(listener: L) -> SocketAddr {
+    let address = listener.local_addr().unwrap();
     let router = axum::Router::new().fallback(|request: axum::extract::Request| async move {
         let tag = [("etag", "\"1\"")];
         if request.headers().contains_key("if-none-match") {
@@ -22,7 +30,7 @@ async fn site() -> String {
         (http::StatusCode::OK, tag, page)
     });
     tokio::spawn(async move { axum::serve(listener, router).await });
-    base
+    address
 }
 
 fn cairn() -> Cairn {
@@ -84,6 +92,50 @@ async fn a_site_is_read_found_and_read_again_for_nothing() {
         "{}",
         wider.stdout
     );
+}
+
+#[tokio::test]
+async fn a_site_with_a_certificate_of_the_organisation_is_read() {
+    let root = TestRoot::new();
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = root
+        .listen(address, &["localhost"], Validity::Now)
+        .await
+        .unwrap();
+    let port = serve(listener).port();
+    let start = format!("https://localhost:{port}/docs/");
+    let args = ["ingest", &start, "--depth", "1", "--json"];
+    let stranger = Cairn::new().set("CAIRN_WEB__ALLOW_PRIVATE", "localhost");
+    let refused = stranger.run(&args).await.code(1);
+    assert!(
+        refused.stdout.contains("nobody whom this system trusts"),
+        "{refused:?}"
+    );
+    assert!(refused.stdout.contains("web.extra_roots"), "{refused:?}");
+    let cairn = cairn().set("CAIRN_WEB__ALLOW_PRIVATE", "localhost");
+    write(&cairn.files(), "root.pem", root.pem());
+    let path = cairn.files().join("root.pem");
+    let trusting = cairn.set("CAIRN_WEB__EXTRA_ROOTS", path);
+    let run = trusting.run(&args).await.ok();
+    assert_eq!(run.lines().last().unwrap()["added"], 2);
+    // By its number it is another host, whatever answers there.
+    let by_number = format!("https://127.0.0.1:{port}/docs/");
+    let both = trusting.set("CAIRN_WEB__ALLOW_PRIVATE", "127.0.0.1,localhost");
+    let refused = both.run(&["ingest", &by_number]).await.code(1);
+    assert!(
+        refused.stdout.contains("is for another host"),
+        "{refused:?}"
+    );
+    for wrong in ["no/such.pem", "empty.pem"] {
+        write(&both.files(), "empty.pem", "");
+        let path = both.files().join(wrong);
+        let refused = Cairn::new()
+            .set("CAIRN_WEB__EXTRA_ROOTS", path)
+            .run(&args)
+            .await
+            .code(2);
+        assert!(refused.stderr.contains("web.extra_roots"), "{refused:?}");
+    }
 }
 
 #[tokio::test]
