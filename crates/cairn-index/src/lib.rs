@@ -12,6 +12,6 @@ mod lexical;
 mod rows;
 
 pub use analyse::{analyse_words, detect_lang};
-pub use dense::{DenseIndex, DenseSnapshot};
+pub use dense::{DenseIndex, DenseSnapshot, Recall, SearchCost};
 pub use error::IndexError;
 pub use lexical::{LexicalDoc, LexicalIndex, LexicalQuery, LexicalSnapshot};

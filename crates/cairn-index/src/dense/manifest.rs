@@ -13,7 +13,9 @@ use crate::IndexError;
 
 const FILE: &str = "manifest";
 const TEMPORARY: &str = "manifest.tmp";
-const MAGIC: &str = "cairn-dense-1";
+const MAGIC: &str = "cairn-dense-2";
+/// Seed of new indexes. One for all, so that an index that is made again is the same; any other would do as well.
+const SEED: u64 = 0x0C41_524E;
 
 /// An index as of one commit.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ pub(super) struct Manifest {
     pub dim: usize,
     /// Key of the embedding space.
     pub space: String,
+    /// Seed of the random rotation of all segments.
+    pub seed: u64,
     /// Sequence number up to which changes are in.
     pub applied: u64,
     /// Id of the next segment; ids are never used twice.
@@ -46,6 +50,7 @@ impl Manifest {
         Self {
             dim,
             space: space.to_owned(),
+            seed: SEED,
             applied: 0,
             next_segment: 1,
             segments: Vec::new(),
@@ -64,7 +69,7 @@ pub(super) fn read(dir: &Path) -> Result<Option<Manifest>, IndexError> {
     let text =
         std::str::from_utf8(&bytes).map_err(|_| IndexError::corrupt(&path, "it is not text"))?;
     let (head, body) = text.split_once('\n').unwrap_or((text, ""));
-    let Some(("cairn-dense-1", checksum)) = head.split_once(' ') else {
+    let Some((MAGIC, checksum)) = head.split_once(' ') else {
         return Err(IndexError::corrupt(
             &path,
             format!("expected the format `{MAGIC}`"),

@@ -1,51 +1,60 @@
-//! The dense arm: flat segments of vectors, scanned exactly.
+//! The dense arm: flat segments of vectors, scanned whole.
 //!
-//! Vectors arrive as little-endian f16 and stay that, bit for bit; beside them stand i8 codes for a
-//! first pass. Rows wait in memory until [`DenseIndex::commit`] writes them as one sealed segment, and
-//! only then are they searched. Removal marks rows; rows are reclaimed when segments are rewritten.
+//! Vectors arrive as little-endian f16 and stay that, bit for bit; beside them stand codes of 1 and of 4 bits a
+//! component ([`coarse`] has the mathematics), from which a scan finds the few rows whose f16 values it needs
+//! ([`search`]). Rows wait in memory until [`DenseIndex::commit`] writes them as one sealed segment, and only then are
+//! they searched. Removal marks rows; rows are reclaimed when segments are joined or rewritten, which a thread does
+//! beside searches and commits ([`merge`]).
 //!
-//! After a crash at each step of a commit: (1) segment files written and synced: the old manifest does
-//! not name them, the next open deletes them; (2) manifest written under a temporary name: the same;
+//! After a crash at each step of a commit: (1) segment file written and synced: the old manifest does
+//! not name it, the next open deletes it; (2) manifest written under a temporary name: the same;
 //! (3) manifest renamed: the new state holds. So an index is always as of one commit.
 //!
-//! Cost: a commit of m rows is O(m dim) plus, amortised, O(log n) rewrites of each row. Opening reads
-//! every byte once to check it (about 1.2 kB a row at 384 components).
+//! Cost: a commit of m rows is O(m dim) and does not grow with the index. Opening reads every byte once to check it
+//! (1,032 bytes a row at 384 components). Memory: 26 bytes a row, and what searches touch of the mapped files.
 
+mod coarse;
 mod kernel;
+mod layout;
 mod manifest;
-mod quantise;
+mod merge;
+mod numbers;
+mod query;
+mod rotate;
 mod search;
 mod segment;
+mod snapshot;
+mod write;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
 
 use cairn_types::{ChunkNo, Seq};
+use half::f16;
 use roaring::RoaringBitmap;
 
 use crate::IndexError;
-use manifest::{Manifest, SegmentEntry};
-use quantise::QuantisedRow;
-pub use search::DenseSnapshot;
-use search::SnapshotSegment;
-use segment::{RowSource, Segment};
-
-/// Beyond this many segments the small ones are joined. A guess: each costs a search some microseconds.
-const MAX_SEGMENTS: usize = 8;
-/// A segment with more than this share of dead rows is rewritten.
-const MAX_DEAD_PERCENT: u64 = 30;
+use layout::{Codes, Shape};
+use manifest::Manifest;
+use merge::{MAX_BEHIND, Shared};
+use rotate::Rotation;
+pub use search::{Recall, SearchCost};
+use segment::Segment;
+pub use snapshot::DenseSnapshot;
+use snapshot::SnapshotSegment;
+use write::RowSource;
 
 /// The vectors of one embedding space of one tenant, with its one writer.
 #[derive(Debug)]
 pub struct DenseIndex {
-    dir: PathBuf,
-    dim: usize,
-    space_key: String,
-    next_segment: u64,
-    committed: DenseSnapshot,
+    shared: Arc<Shared>,
+    /// Joins segments; may have ended.
+    joining: Option<JoinHandle<()>>,
     /// Rows that wait for the next commit, by chunk number.
-    tail: BTreeMap<u32, QuantisedRow>,
+    tail: BTreeMap<u32, Box<[u8]>>,
     /// Chunks whose committed rows disappear with the next commit.
     hidden: RoaringBitmap,
 }
@@ -82,11 +91,18 @@ impl DenseIndex {
                 format!("`{}`", manifest.space),
             ));
         }
+        let rotation = Arc::new(Rotation::new(dim, manifest.seed));
         let segments = manifest
             .segments
             .iter()
             .map(|entry| {
-                let segment = Segment::open(dir, entry.id, dim, entry.rows, entry.checksum)?;
+                let shape = Shape {
+                    dim,
+                    n_rows: usize::try_from(entry.rows).unwrap_or(usize::MAX),
+                    seed: manifest.seed,
+                    codes: Codes::Absent,
+                };
+                let segment = Segment::open(dir, entry.id, &rotation, shape, entry.checksum)?;
                 let dead = manifest::decode_bitmap(dir, &entry.deleted)?;
                 if dead
                     .max()
@@ -97,24 +113,18 @@ impl DenseIndex {
                         "a deleted row is past the segment's end",
                     ));
                 }
-                Ok(SnapshotSegment {
-                    segment: Arc::new(segment),
-                    dead: Arc::new(dead),
-                })
+                Ok(SnapshotSegment::new(Arc::new(segment), dead))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let committed = DenseSnapshot::new(dim, Seq(manifest.applied), segments);
-        let index = Self {
-            dir: dir.to_path_buf(),
-            dim,
-            space_key: space_key.to_owned(),
-            next_segment: manifest.next_segment,
-            committed,
+        delete_unnamed(dir, &segments);
+        let applied = Seq(manifest.applied);
+        let committed = DenseSnapshot::new(dim, applied, Arc::clone(&rotation), segments);
+        Ok(Self {
+            shared: Arc::new(Shared::new(dir, manifest, rotation, committed)),
+            joining: None,
             tail: BTreeMap::new(),
             hidden: RoaringBitmap::new(),
-        };
-        index.collect_garbage();
-        Ok(index)
+        })
     }
 
     /// Adds vectors, to be seen after the next commit. A chunk that is there already is replaced.
@@ -123,27 +133,27 @@ impl DenseIndex {
     /// # Errors
     /// `Invalid` where a row has another length or holds infinities or NaN; then no row was added.
     pub fn append(&mut self, rows: &[(ChunkNo, &[u8])]) -> Result<(), IndexError> {
-        let mut quantised = Vec::with_capacity(rows.len());
+        let invalid = |given: String, expected: String| IndexError::Invalid {
+            path: self.shared.dir.clone(),
+            what: "vector",
+            given,
+            expected,
+        };
+        let wanted = self.shared.dim * 2;
         for (chunk_no, bytes) in rows {
-            if bytes.len() != self.dim * 2 {
-                return Err(IndexError::Invalid {
-                    path: self.dir.clone(),
-                    what: "vector",
-                    given: format!("{} bytes", bytes.len()),
-                    expected: format!("{} bytes", self.dim * 2),
-                });
+            if bytes.len() != wanted {
+                let given = format!("{} bytes for chunk {chunk_no}", bytes.len());
+                return Err(invalid(given, format!("{wanted} bytes")));
             }
-            let row = QuantisedRow::new(bytes).ok_or_else(|| IndexError::Invalid {
-                path: self.dir.clone(),
-                what: "vector",
-                given: format!("not finite for chunk {chunk_no}"),
-                expected: "finite components".to_owned(),
-            })?;
-            quantised.push((chunk_no.0, row));
+            let is_finite = |pair: &[u8]| f16::from_le_bytes([pair[0], pair[1]]).is_finite();
+            if !bytes.chunks_exact(2).all(is_finite) {
+                let given = format!("not finite for chunk {chunk_no}");
+                return Err(invalid(given, "finite components".to_owned()));
+            }
         }
-        for (chunk_no, row) in quantised {
-            self.hidden.insert(chunk_no);
-            self.tail.insert(chunk_no, row);
+        for (chunk_no, bytes) in rows {
+            self.hidden.insert(chunk_no.0);
+            self.tail.insert(chunk_no.0, Box::from(*bytes));
         }
         Ok(())
     }
@@ -155,138 +165,97 @@ impl DenseIndex {
             .retain(|chunk_no, _| !chunk_nos.contains(*chunk_no));
     }
 
-    /// Makes all changes since the last commit durable and visible to new snapshots, as of `seq`.
+    /// Makes all changes since the last commit durable and visible to new snapshots, as of `seq`. Writes what
+    /// changed and no more; segments are joined in a thread afterwards.
     ///
     /// # Errors
     /// `Unavailable` where writing fails: the last commit still holds, the changes still wait, and the
     /// call can be repeated.
     pub fn commit(&mut self, seq: Seq) -> Result<(), IndexError> {
-        let mut next_segment = self.next_segment;
-        let mut segments = self.committed.segments().to_vec();
-        for part in &mut segments {
-            let newly_dead = part.segment.rows_of(&self.hidden);
-            if !newly_dead.is_empty() {
-                let mut dead = RoaringBitmap::clone(&part.dead);
-                dead.extend(newly_dead);
-                part.dead = Arc::new(dead);
-            }
+        let shared = &self.shared;
+        if shared.state().committed.n_segments() >= MAX_BEHIND {
+            shared.wait();
         }
+        let mut added = None;
         if !self.tail.is_empty() {
-            let rows: Vec<RowSource<'_>> =
-                self.tail.iter().map(|(no, row)| row.source(*no)).collect();
-            segments.push(self.write_segment(&mut next_segment, &rows)?);
-        }
-        self.compact(&mut segments, &mut next_segment)?;
-        let manifest = Manifest {
-            dim: self.dim,
-            space: self.space_key.clone(),
-            applied: seq.0,
-            next_segment,
-            segments: segments
+            let rows: Vec<RowSource<'_>> = self
+                .tail
                 .iter()
-                .map(|part| SegmentEntry {
-                    id: part.segment.id(),
-                    rows: part.segment.n_rows() as u64,
-                    checksum: part.segment.checksum(),
-                    deleted: manifest::encode_bitmap(&part.dead),
-                })
-                .collect(),
-        };
-        manifest::write(&self.dir, &manifest)?;
-        self.next_segment = next_segment;
-        self.committed = DenseSnapshot::new(self.dim, seq, segments);
+                .map(|(&chunk_no, f16)| RowSource { chunk_no, f16 })
+                .collect();
+            let never = AtomicBool::new(false);
+            added = Some(shared.write_segment(shared.next_id(), &rows, &never)?);
+        }
+        let mut state = shared.state();
+        let old = state.committed.parts();
+        let segments: Vec<SnapshotSegment> = old
+            .iter()
+            .map(|part| part.without(part.segment.rows_of(&self.hidden)))
+            .filter(|part| part.n_live() > 0)
+            .chain(added.clone())
+            .collect();
+        let written = shared.write_manifest(&state, seq, &segments);
+        if let Err(error) = written {
+            if let Some(added) = added {
+                shared.delete(added.segment.id());
+            }
+            return Err(error);
+        }
+        shared.delete_replaced(&old, &segments);
+        let rotation = Arc::clone(&shared.rotation);
+        state.committed = DenseSnapshot::new(shared.dim, seq, rotation, segments);
+        drop(state);
         self.tail.clear();
         self.hidden.clear();
-        self.collect_garbage();
+        if let Some(joining) = merge::begin(shared) {
+            self.joining = Some(joining);
+        }
         Ok(())
     }
 
     /// The sequence number of the last commit; 0 for a new index.
     #[must_use]
     pub fn applied(&self) -> Seq {
-        self.committed.applied()
+        self.shared.state().committed.applied()
     }
 
     /// What is searched: all that was committed, unchanged by later commits. Cheap.
     #[must_use]
     pub fn snapshot(&self) -> DenseSnapshot {
-        self.committed.clone()
+        self.shared.state().committed.clone()
     }
 
-    fn write_segment(
-        &self,
-        next_segment: &mut u64,
-        rows: &[RowSource<'_>],
-    ) -> Result<SnapshotSegment, IndexError> {
-        let id = *next_segment;
-        *next_segment += 1;
-        let segment = Segment::write(&self.dir, id, self.dim, rows)?;
-        Ok(SnapshotSegment {
-            segment: Arc::new(segment),
-            dead: Arc::default(),
-        })
+    /// Waits until no segments are being joined: for measurements. Searches and commits need not wait.
+    pub fn settle(&self) {
+        self.shared.wait();
     }
+}
 
-    /// Rewrites segments that hold many dead rows, and joins small ones when there are many.
-    fn compact(
-        &self,
-        segments: &mut Vec<SnapshotSegment>,
-        next_segment: &mut u64,
-    ) -> Result<(), IndexError> {
-        segments.retain(|part| part.n_live() > 0);
-        let (mut rewrite, mut keep): (Vec<_>, Vec<_>) = segments.drain(..).partition(|part| {
-            part.dead.len() * 100 > part.segment.n_rows() as u64 * MAX_DEAD_PERCENT
-        });
-        if keep.len() + rewrite.len() > MAX_SEGMENTS {
-            keep.sort_by_key(|part| (part.n_live(), part.segment.id()));
-            let mut joined = 0;
-            // Joining a segment only with others that together are at least half its size keeps the
-            // number of times that a row is copied logarithmic.
-            let n_small = keep
-                .iter()
-                .take_while(|part| {
-                    let fits = joined == 0 || part.n_live() <= joined * 2;
-                    joined += part.n_live();
-                    fits
-                })
-                .count();
-            if n_small > 1 {
-                rewrite.extend(keep.drain(..n_small));
-            }
+impl Drop for DenseIndex {
+    /// Waits for the thread: after it, nobody writes in the folder.
+    fn drop(&mut self) {
+        self.shared.close();
+        self.shared.wait();
+        if let Some(Err(_)) = self.joining.take().map(JoinHandle::join) {
+            tracing::error!("the thread that joins vector segments panicked");
         }
-        if !rewrite.is_empty() {
-            let mut rows: Vec<RowSource<'_>> = rewrite
-                .iter()
-                .flat_map(SnapshotSegment::live_rows)
-                .collect();
-            rows.sort_unstable_by_key(|row| row.chunk_no);
-            keep.push(self.write_segment(next_segment, &rows)?);
-        }
-        keep.sort_by_key(|part| part.segment.id());
-        *segments = keep;
-        Ok(())
     }
+}
 
-    /// Deletes segment files that no manifest names: left over by a crash, or replaced. Snapshots keep
-    /// what they have mapped. A file that cannot be deleted is tried again after the next commit.
-    fn collect_garbage(&self) {
-        let Ok(entries) = fs_err::read_dir(&self.dir) else {
-            return;
+/// Deletes segment files that no manifest names: left over by a crash, or replaced.
+fn delete_unnamed(dir: &Path, segments: &[SnapshotSegment]) {
+    let Ok(entries) = fs_err::read_dir(dir) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(id) = name.to_str().and_then(layout::id_of_file_name) else {
+            continue;
         };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(id) = name.to_str().and_then(segment::id_of_file_name) else {
-                continue;
-            };
-            if !self
-                .committed
-                .segments()
-                .iter()
-                .any(|part| part.segment.id() == id)
-                && let Err(error) = fs_err::remove_file(entry.path())
-            {
-                tracing::debug!(%error, "segment not deleted");
-            }
+        if !segments.iter().any(|part| part.segment.id() == id)
+            && let Err(error) = fs_err::remove_file(entry.path())
+        {
+            tracing::debug!(%error, "segment not deleted");
         }
     }
 }

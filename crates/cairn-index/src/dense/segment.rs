@@ -1,37 +1,27 @@
-//! A sealed file of vectors: rows sorted by chunk number, never changed after it was written.
+//! An open segment: a sealed file of vectors, rows sorted by chunk number, never changed after it was written.
 //!
-//! Layout, little-endian, each section padded to 64 bytes: header (magic, dimension, rows, CRC32) ·
-//! chunk numbers u32 · [`RowScale`]s · i8 codes (rows padded to 64 bytes) · f16 rows · CRC32 of each
-//! 64 KiB block of all that stands before. Codes lie together, so that the first pass reads them only.
-//! Opening reads the file once, with plain reads, to check the blocks; codes and f16 rows are then
-//! mapped, numbers and scales are kept in memory (16 bytes a row).
+//! Opening reads the file once, with plain reads, to check every block; codes and f16 rows are then mapped, numbers
+//! and factors are kept in memory (24 bytes a row). So what is served was checked, and a page that cannot be read
+//! later is an error of the disk and not of the file. Layout: [`super::layout`].
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use memmap2::Mmap;
 use roaring::RoaringBitmap;
 
-use super::manifest;
-use super::quantise::{RowScale, code_stride};
-use crate::{IndexError, rows};
+use super::coarse::{BLOCK_ROWS, MAX_WIDTH, NibbleFactors, block_bytes, nibble_bytes};
+use super::layout::{BLOCK, Codes, HEADER, Layout, NIBBLE_FACTORS, Shape, checksum_of, path_of};
+use super::numbers::Numbers;
+use super::rotate::{Rotation, width_of};
+use super::write::{self, RowSource};
+use crate::IndexError;
 
-const MAGIC: [u8; 8] = *b"CAIRNV1\n";
-const HEADER: usize = 64;
-const ALIGN: usize = 64;
-const BLOCK: usize = 64 * 1024;
-const PREFIX: &str = "segment-";
-const SUFFIX: &str = ".vec";
-
-/// One row on its way into a segment.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RowSource<'a> {
-    pub chunk_no: u32,
-    pub scale: RowScale,
-    pub codes: &'a [u8],
-    pub f16: &'a [u8],
-}
+/// Segments with fewer rows have no codes: their f16 rows are scanned in some 20 µs, and a commit of few vectors
+/// writes little.
+const MIN_CODED_ROWS: usize = 1024;
 
 /// An open segment.
 #[derive(Debug)]
@@ -39,46 +29,70 @@ pub(super) struct Segment {
     id: u64,
     checksum: u32,
     layout: Layout,
-    /// Strictly rising.
-    chunk_nos: Vec<u32>,
-    scales: Vec<RowScale>,
+    numbers: Numbers,
+    codes: Option<SegmentCodes>,
     map: Mmap,
 }
 
+/// What is needed to use the codes of a segment.
+#[derive(Debug)]
+pub(super) struct SegmentCodes {
+    pub centre: Vec<f32>,
+    pub rotated_centre: Vec<f32>,
+    /// Dot product with the centre, for each row of whole blocks; NaN, which passes no sieve, where there is no row.
+    pub row_centres: Vec<f32>,
+    /// Factors of 1-bit codes, for each row of whole blocks.
+    pub signs: Vec<f32>,
+    /// Factors of 4-bit codes, for each row.
+    pub nibbles: Vec<NibbleFactors>,
+}
+
 impl Segment {
-    /// Writes rows (sorted by chunk number, without repeats) as segment `id` and syncs file and folder.
+    /// Writes rows (sorted by chunk number, without repeats) as segment `id` and opens it. Its name is durable only
+    /// after the folder was synced.
     pub(super) fn write(
         dir: &Path,
         id: u64,
+        (rotation, seed): (&Rotation, u64),
         dim: usize,
         rows: &[RowSource<'_>],
+        stop: &AtomicBool,
     ) -> Result<Self, IndexError> {
         let path = path_of(dir, id);
-        let layout = Layout::new(dim, rows.len());
-        let checksum = write_file(&path, layout, rows)
+        let codes = if rows.len() >= MIN_CODED_ROWS && width_of(dim) <= MAX_WIDTH {
+            Codes::Present
+        } else {
+            Codes::Absent
+        };
+        let shape = Shape {
+            dim,
+            n_rows: rows.len(),
+            seed,
+            codes,
+        };
+        let layout = Layout::new(shape).expect("rows in memory have an address");
+        let checksum = write::write_file(&path, layout, rotation, rows, stop)
             .map_err(|error| IndexError::unavailable(&path, error))?;
-        manifest::sync_dir(dir)?;
-        let file = fs_err::File::open(&path).map_err(|e| IndexError::unavailable(&path, e))?;
-        Ok(Self {
-            id,
-            checksum,
-            layout,
-            chunk_nos: rows.iter().map(|row| row.chunk_no).collect(),
-            scales: rows.iter().map(|row| row.scale).collect(),
-            map: map(file.file(), &path)?,
-        })
+        Self::open(dir, id, rotation, shape, checksum)
     }
 
-    /// Opens segment `id` and checks every block of it.
+    /// Opens segment `id` and checks every block of it. Of `shape` all but the codes is what the file must be.
     pub(super) fn open(
         dir: &Path,
         id: u64,
-        dim: usize,
-        n_rows: u64,
+        rotation: &Rotation,
+        shape: Shape,
         checksum: u32,
     ) -> Result<Self, IndexError> {
         let path = path_of(dir, id);
         let corrupt = |reason: &str| IndexError::corrupt(&path, reason);
+        let unavailable = |error: std::io::Error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                corrupt("it is cut off")
+            } else {
+                IndexError::unavailable(&path, error)
+            }
+        };
         let mut file = fs_err::File::open(&path).map_err(|error| {
             if error.kind() == std::io::ErrorKind::NotFound {
                 corrupt("it is missing")
@@ -86,70 +100,61 @@ impl Segment {
                 IndexError::unavailable(&path, error)
             }
         })?;
-        let layout = usize::try_from(n_rows)
-            .ok()
-            .and_then(|n_rows| Layout::checked(dim, n_rows))
-            .ok_or_else(|| corrupt("its number of rows is too large"))?;
-        let length = file
-            .metadata()
-            .map_err(|error| IndexError::unavailable(&path, error))?
-            .len();
-        if length != layout.file_length() as u64 {
-            return Err(corrupt("it has another length than the manifest says"));
+        let mut header = [0; HEADER];
+        file.read_exact(&mut header).map_err(unavailable)?;
+        let found =
+            Shape::from_header(&header).ok_or_else(|| corrupt("its header does not fit"))?;
+        if (Shape {
+            codes: found.codes,
+            ..shape
+        }) != found
+        {
+            return Err(corrupt("it is not of the shape that the manifest says"));
         }
-        let mut head = Vec::with_capacity(layout.codes);
-        let mut crcs = Vec::with_capacity(layout.n_blocks());
-        let mut block = vec![0; BLOCK];
-        let mut left = layout.end;
-        while left > 0 {
-            let part = &mut block[..left.min(BLOCK)];
-            file.read_exact(part)
-                .map_err(|error| IndexError::unavailable(&path, error))?;
-            crcs.push(crc32fast::hash(part));
-            if head.len() < layout.codes {
-                let wanted = (layout.codes - head.len()).min(part.len());
-                head.extend_from_slice(&part[..wanted]);
-            }
-            left -= part.len();
+        let layout = Layout::new(found)
+            .filter(|_| width_of(found.dim) <= MAX_WIDTH || found.codes == Codes::Absent)
+            .ok_or_else(|| corrupt("its shape is not possible"))?;
+        let length = file.metadata().map_err(unavailable)?.len();
+        if length != layout.file_length() {
+            return Err(corrupt("it has another length than its header says"));
+        }
+        let (mut head, mut crcs) = (Vec::with_capacity(layout.blocks), Vec::new());
+        let mut block = header.to_vec();
+        for start in (0..layout.end).step_by(BLOCK) {
+            let filled = block.len();
+            block.resize(BLOCK.min(layout.end - start), 0);
+            file.read_exact(&mut block[filled..]).map_err(unavailable)?;
+            crcs.extend_from_slice(&crc32fast::hash(&block).to_le_bytes());
+            let wanted = block.len().min(layout.blocks - head.len());
+            head.extend_from_slice(&block[..wanted]);
+            block.clear();
         }
         let mut table = Vec::new();
-        file.read_to_end(&mut table)
-            .map_err(|error| IndexError::unavailable(&path, error))?;
+        file.read_to_end(&mut table).map_err(unavailable)?;
         if let Some(at) = table
             .chunks_exact(4)
-            .zip(&crcs)
-            .position(|(stored, crc)| *stored != crc.to_le_bytes())
+            .zip(crcs.chunks_exact(4))
+            .position(|(stored, crc)| stored != crc)
         {
             return Err(corrupt(&format!("the checksum of block {at} does not fit")));
         }
-        if head[..HEADER] != header(layout) {
-            return Err(corrupt("its header does not fit"));
-        }
-        if checksum_of(&head[..HEADER], &table) != checksum {
+        if checksum_of(&header, &table) != checksum {
             return Err(corrupt("it is not the file that the manifest names"));
         }
-        let chunk_nos: Vec<u32> = head[HEADER..HEADER + layout.n_rows * 4]
-            .chunks_exact(4)
-            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect();
-        if !chunk_nos.is_sorted_by(|a, b| a < b) {
-            return Err(corrupt("its rows are not sorted"));
-        }
-        let scales = head[layout.scales..layout.scales + layout.n_rows * RowScale::BYTES]
-            .chunks_exact(RowScale::BYTES)
-            .map(|bytes| {
-                let mut fixed = [0; RowScale::BYTES];
-                fixed.copy_from_slice(bytes);
-                RowScale::from_le_bytes(fixed)
-            })
-            .collect();
+        let chunk_nos = words(&head, layout.chunk_nos, found.n_rows).map(u32::from_le_bytes);
+        let numbers =
+            Numbers::new(chunk_nos.collect()).ok_or_else(|| corrupt("its rows are not sorted"))?;
+        let codes = match found.codes {
+            Codes::Absent => None,
+            Codes::Present => Some(SegmentCodes::read(&head, layout, rotation)),
+        };
         let map = map(file.file(), &path)?;
         Ok(Self {
             id,
             checksum,
             layout,
-            chunk_nos,
-            scales,
+            numbers,
+            codes,
             map,
         })
     }
@@ -163,207 +168,98 @@ impl Segment {
     }
 
     pub(super) const fn n_rows(&self) -> usize {
-        self.layout.n_rows
+        self.layout.shape.n_rows
     }
 
-    pub(super) fn chunk_nos(&self) -> &[u32] {
-        &self.chunk_nos
+    pub(super) const fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
-    pub(super) fn scales(&self) -> &[RowScale] {
-        &self.scales
+    pub(super) const fn codes(&self) -> Option<&SegmentCodes> {
+        self.codes.as_ref()
     }
 
-    /// The codes of all rows.
-    pub(super) fn codes(&self) -> &[u8] {
-        &self.map[self.layout.codes..self.layout.codes + self.n_rows() * self.layout.stride]
+    /// 1-bit codes of all rows, in whole blocks; empty without codes.
+    pub(super) fn blocks(&self) -> &[u8] {
+        let n_blocks = self
+            .codes
+            .as_ref()
+            .map_or(0, |_| self.n_rows().div_ceil(BLOCK_ROWS));
+        let bytes = block_bytes(width_of(self.layout.shape.dim));
+        &self.map[self.layout.blocks..self.layout.blocks + n_blocks * bytes]
+    }
+
+    /// 4-bit codes of all rows; empty without codes.
+    pub(super) fn nibbles(&self) -> &[u8] {
+        let n_rows = self.codes.as_ref().map_or(0, |_| self.n_rows());
+        let bytes = nibble_bytes(width_of(self.layout.shape.dim));
+        &self.map[self.layout.nibbles..self.layout.nibbles + n_rows * bytes]
     }
 
     /// The little-endian f16 values of a row.
     pub(super) fn f16_row(&self, row: usize) -> &[u8] {
-        let width = self.layout.dim * 2;
+        let width = self.layout.shape.dim * 2;
         let start = self.layout.f16 + row * width;
         &self.map[start..start + width]
     }
 
-    /// The row of a chunk, dead or alive.
-    pub(super) fn row_of(&self, chunk_no: u32) -> Option<usize> {
-        self.chunk_nos.binary_search(&chunk_no).ok()
-    }
-
-    /// The rows of these chunks, rising.
-    pub(super) fn rows_of(&self, wanted: &RoaringBitmap) -> Vec<u32> {
-        match rows::select(&self.chunk_nos, wanted) {
-            rows::Selection::All => (0..self.chunk_nos.len()).map(|row| row as u32).collect(),
-            rows::Selection::Some(rows) => rows,
-        }
+    /// Bytes of the file.
+    pub(super) const fn file_length(&self) -> u64 {
+        self.layout.file_length()
     }
 
     pub(super) fn source(&self, row: usize) -> RowSource<'_> {
-        let stride = self.layout.stride;
         RowSource {
-            chunk_no: self.chunk_nos[row],
-            scale: self.scales[row],
-            codes: &self.codes()[row * stride..(row + 1) * stride],
+            chunk_no: self.numbers.as_slice()[row],
             f16: self.f16_row(row),
         }
     }
-}
 
-/// The number in the name of a segment's file.
-pub(super) fn id_of_file_name(name: &str) -> Option<u64> {
-    name.strip_prefix(PREFIX)?
-        .strip_suffix(SUFFIX)?
-        .parse()
-        .ok()
-}
-
-fn path_of(dir: &Path, id: u64) -> PathBuf {
-    dir.join(format!("{PREFIX}{id}{SUFFIX}"))
-}
-
-/// Where the sections of a segment begin.
-#[derive(Debug, Clone, Copy)]
-struct Layout {
-    dim: usize,
-    n_rows: usize,
-    /// Bytes of one row of codes.
-    stride: usize,
-    scales: usize,
-    codes: usize,
-    f16: usize,
-    /// Where the table of checksums begins.
-    end: usize,
-}
-
-impl Layout {
-    fn new(dim: usize, n_rows: usize) -> Self {
-        Self::checked(dim, n_rows).expect("rows in memory have an address")
-    }
-
-    fn checked(dim: usize, n_rows: usize) -> Option<Self> {
-        let stride = code_stride(dim);
-        let after = |start: usize, width: usize| {
-            let end = start.checked_add(n_rows.checked_mul(width)?)?;
-            end.checked_next_multiple_of(ALIGN)
-        };
-        let scales = after(HEADER, 4)?;
-        let codes = after(scales, RowScale::BYTES)?;
-        let f16 = after(codes, stride)?;
-        let end = after(f16, dim.checked_mul(2)?)?;
-        end.checked_mul(2)?;
-        Some(Self {
-            dim,
-            n_rows,
-            stride,
-            scales,
-            codes,
-            f16,
-            end,
-        })
-    }
-
-    const fn n_blocks(self) -> usize {
-        self.end.div_ceil(BLOCK)
-    }
-
-    const fn file_length(self) -> usize {
-        self.end + self.n_blocks() * 4
+    /// The rows of these chunks, dead or alive.
+    pub(super) fn rows_of(&self, wanted: &RoaringBitmap) -> RoaringBitmap {
+        self.numbers.select(wanted).rows().collect()
     }
 }
 
-fn header(layout: Layout) -> [u8; HEADER] {
-    let mut bytes = [0; HEADER];
-    bytes[..8].copy_from_slice(&MAGIC);
-    bytes[8..16].copy_from_slice(&(layout.dim as u64).to_le_bytes());
-    bytes[16..24].copy_from_slice(&(layout.n_rows as u64).to_le_bytes());
-    let crc = crc32fast::hash(&bytes[..HEADER - 4]);
-    bytes[HEADER - 4..].copy_from_slice(&crc.to_le_bytes());
-    bytes
-}
-
-fn checksum_of(header: &[u8], table: &[u8]) -> u32 {
-    let mut hash = crc32fast::Hasher::new();
-    hash.update(header);
-    hash.update(table);
-    hash.finalize()
-}
-
-fn write_file(path: &Path, layout: Layout, rows: &[RowSource<'_>]) -> std::io::Result<u32> {
-    let file = fs_err::File::create(path)?;
-    let mut out = BlockWriter {
-        inner: BufWriter::new(file),
-        written: 0,
-        hash: crc32fast::Hasher::new(),
-        crcs: Vec::new(),
-    };
-    let header = header(layout);
-    out.write(&header)?;
-    for row in rows {
-        out.write(&row.chunk_no.to_le_bytes())?;
-    }
-    out.pad_to(layout.scales)?;
-    for row in rows {
-        out.write(&row.scale.to_le_bytes())?;
-    }
-    out.pad_to(layout.codes)?;
-    for row in rows {
-        out.write(row.codes)?;
-    }
-    out.pad_to(layout.f16)?;
-    for row in rows {
-        out.write(row.f16)?;
-    }
-    out.pad_to(layout.end)?;
-    let table = out.finish()?;
-    Ok(checksum_of(&header, &table))
-}
-
-/// Writes bytes and remembers the checksum of each block.
-struct BlockWriter {
-    inner: BufWriter<fs_err::File>,
-    written: usize,
-    hash: crc32fast::Hasher,
-    crcs: Vec<u8>,
-}
-
-impl BlockWriter {
-    fn write(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
-        while !bytes.is_empty() {
-            let (part, rest) = bytes.split_at(bytes.len().min(BLOCK - self.written % BLOCK));
-            self.inner.write_all(part)?;
-            self.hash.update(part);
-            self.written += part.len();
-            if self.written.is_multiple_of(BLOCK) {
-                self.close_block();
-            }
-            bytes = rest;
+impl SegmentCodes {
+    fn read(head: &[u8], layout: Layout, rotation: &Rotation) -> Self {
+        let n_rows = layout.shape.n_rows;
+        let floats = |start: usize, count: usize| words(head, start, count).map(f32::from_le_bytes);
+        let centre: Vec<f32> = floats(layout.centre, layout.shape.dim).collect();
+        let mut rotated_centre = Vec::new();
+        rotation.apply(&centre, &mut rotated_centre);
+        let padded = n_rows.next_multiple_of(BLOCK_ROWS);
+        let mut row_centres: Vec<f32> = floats(layout.row_centres, n_rows).collect();
+        row_centres.resize(padded, f32::NAN);
+        let mut signs: Vec<f32> = floats(layout.signs, n_rows).collect();
+        signs.resize(padded, 0.0);
+        let factors: Vec<f32> =
+            floats(layout.nibble_factors, n_rows * (NIBBLE_FACTORS / 4)).collect();
+        let nibbles = factors
+            .chunks_exact(3)
+            .map(|part| NibbleFactors {
+                scale: part[0],
+                error: part[1],
+                norm: part[2],
+            })
+            .collect();
+        Self {
+            centre,
+            rotated_centre,
+            row_centres,
+            signs,
+            nibbles,
         }
-        Ok(())
     }
+}
 
-    fn pad_to(&mut self, end: usize) -> std::io::Result<()> {
-        self.write(&vec![0; end - self.written])
-    }
-
-    fn close_block(&mut self) {
-        let hash = std::mem::take(&mut self.hash);
-        self.crcs.extend_from_slice(&hash.finalize().to_le_bytes());
-    }
-
-    /// Writes the table of checksums, syncs, and returns the table.
-    fn finish(mut self) -> std::io::Result<Vec<u8>> {
-        if !self.written.is_multiple_of(BLOCK) {
-            self.close_block();
-        }
-        self.inner.write_all(&self.crcs)?;
-        let file = self
-            .inner
-            .into_inner()
-            .map_err(std::io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        Ok(self.crcs)
-    }
+/// `count` words of four bytes from `start` on.
+fn words(bytes: &[u8], start: usize, count: usize) -> impl Iterator<Item = [u8; 4]> {
+    bytes[start..start + count * 4]
+        .as_chunks()
+        .0
+        .iter()
+        .copied()
 }
 
 #[expect(unsafe_code, reason = "memory-mapped segment")]

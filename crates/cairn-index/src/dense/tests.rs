@@ -1,10 +1,13 @@
 //! The dense arm against a plain model: random changes, filters, reopening, damaged files.
 
+use std::path::PathBuf;
+
 use half::f16;
 use proptest::prelude::*;
 
 use super::kernel::Kernel;
-use super::quantise::PreparedQuery;
+use super::merge::MAX_SEGMENTS;
+use super::query::PreparedQuery;
 use super::*;
 use cairn_types::{ErrorKind, HasKind};
 
@@ -44,11 +47,11 @@ fn brute_force(
     allowed: &RoaringBitmap,
     k: usize,
 ) -> Vec<(ChunkNo, f32)> {
-    let prepared = PreparedQuery::new(query).expect("finite");
+    let prepared = PreparedQuery::new(query, None).expect("finite");
     let mut all: Vec<(ChunkNo, f32)> = model
         .iter()
         .filter(|(no, _)| allowed.contains(**no))
-        .map(|(no, row)| (ChunkNo(*no), Kernel::Portable.dot_f16(row, &prepared) + 0.0))
+        .map(|(no, row)| (ChunkNo(*no), Kernel::Portable.dot_f16(row, &prepared)))
         .collect();
     all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     all.truncate(k);
@@ -123,10 +126,10 @@ proptest! {
                 (0..300).filter(|no| mask >> (no % 7) & 1 == 1 || no % 5 == 0).collect();
             let expected = brute_force(&committed, &query, &allowed, 10);
             for kernel in Kernel::available() {
-                let prepared = PreparedQuery::new(&query).expect("finite");
-                prop_assert_eq!(
-                    &snapshot.search_with(kernel, &prepared, &allowed, 10), &expected
-                );
+                for recall in [Recall::Exact, Recall::default()] {
+                    let found = snapshot.search_on(kernel, &query, &allowed, 10, recall);
+                    prop_assert_eq!(&found.expect("search").0, &expected);
+                }
             }
             if let Some((no, score)) = expected.last() {
                 let rank = snapshot.rank_of(&query, &allowed, *no).expect("rank");
@@ -144,43 +147,72 @@ fn many_small_commits_stay_few_segments_and_dead_rows_go() {
     let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
     let (mut model, mut rng) = (BTreeMap::new(), Lcg(3));
     for seq in 0..100 {
-        fill(
-            &mut index,
-            &mut model,
-            &[seq * 3, seq * 3 + 1, seq * 3 + 2],
-            &mut rng,
-        );
+        let nos = [seq * 3, seq * 3 + 1, seq * 3 + 2];
+        fill(&mut index, &mut model, &nos, &mut rng);
         index.commit(Seq(u64::from(seq) + 1)).expect("commit");
         assert!(
-            index.snapshot().segments().len() <= MAX_SEGMENTS + 4,
+            index.snapshot().n_segments() <= MAX_BEHIND + 1,
             "after commit {seq}"
         );
     }
+    index.settle();
+    assert!(index.snapshot().n_segments() <= MAX_SEGMENTS);
     let old = index.snapshot();
     let all: RoaringBitmap = (0..300).collect();
     index.remove(&(0..200).collect());
     index.commit(Seq(101)).expect("commit");
-    let kept: usize = index
-        .snapshot()
-        .segments()
-        .iter()
-        .map(|part| part.segment.n_rows())
-        .sum();
+    assert_eq!(index.snapshot().n_vectors(), 100, "at once");
+    index.settle();
+    let parts = index.snapshot().parts();
+    let kept: usize = parts.iter().map(|part| part.segment.n_rows()).sum();
     assert!(
         kept <= 143,
         "100 living rows and at most 30 % dead ones, not {kept}"
     );
     let n_files = fs_err::read_dir(dir.path()).expect("folder").count();
-    assert_eq!(
-        n_files,
-        index.snapshot().segments().len() + 1,
-        "replaced files are deleted"
-    );
+    assert_eq!(n_files, parts.len() + 1, "replaced files are deleted");
     let query = rng.vector();
     assert_eq!(
         old.search(&query, &all, 300).expect("search"),
         brute_force(&model, &query, &all, 300),
         "an old snapshot still shows what it showed"
+    );
+}
+
+#[test]
+fn what_dies_while_segments_are_joined_stays_dead() {
+    let dir = tempfile::tempdir().expect("folder");
+    let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+    let (mut model, mut rng) = (BTreeMap::new(), Lcg(17));
+    for seq in 0..400_u32 {
+        let nos: Vec<u32> = (seq * 20..seq * 20 + 40).collect();
+        fill(&mut index, &mut model, &nos, &mut rng);
+        let gone = RoaringBitmap::from_iter([seq * 7, seq * 20 + 1]);
+        index.remove(&gone);
+        model.retain(|no, _| !gone.contains(*no));
+        index.commit(Seq(u64::from(seq) + 1)).expect("commit");
+        let snapshot = index.snapshot();
+        assert_eq!(
+            snapshot.n_vectors(),
+            model.len() as u64,
+            "after commit {seq}"
+        );
+        if seq % 50 == 49 {
+            let query = rng.vector();
+            let all = (0..10_000).collect();
+            assert_eq!(
+                snapshot.search(&query, &all, 5).expect("search"),
+                brute_force(&model, &query, &all, 5)
+            );
+            assert_eq!(snapshot.chunk_nos(), model.keys().copied().collect());
+        }
+    }
+    index.settle();
+    drop(index);
+    let index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+    assert_eq!(
+        index.snapshot().chunk_nos(),
+        model.keys().copied().collect()
     );
 }
 
@@ -246,21 +278,20 @@ fn any_flipped_byte_or_cut_is_found() {
     let dir = tempfile::tempdir().expect("folder");
     let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
     let (mut model, mut rng) = (BTreeMap::new(), Lcg(11));
-    fill(
-        &mut index,
-        &mut model,
-        &(0..20).collect::<Vec<_>>(),
-        &mut rng,
-    );
+    // Enough rows for a segment with codes, and so many components that it is small all the same.
+    let nos: Vec<u32> = (0..1024).collect();
+    fill(&mut index, &mut model, &nos, &mut rng);
     index.commit(Seq(1)).expect("commit");
+    fill(&mut index, &mut model, &[2000], &mut rng);
     index.remove(&(0..3).collect());
     index.commit(Seq(2)).expect("commit");
+    assert!(index.snapshot().parts()[0].segment.codes().is_some());
     drop(index);
     let files: Vec<PathBuf> = fs_err::read_dir(dir.path())
         .expect("folder")
         .map(|entry| entry.expect("entry").path())
         .collect();
-    assert_eq!(files.len(), 2);
+    assert_eq!(files.len(), 3);
     for file in files {
         let whole = fs_err::read(&file).expect("read");
         let check = |bytes: &[u8], what: &str| {
@@ -268,12 +299,14 @@ fn any_flipped_byte_or_cut_is_found() {
             let error = DenseIndex::open(dir.path(), DIM, "space").expect_err(what);
             assert_eq!(error.kind(), ErrorKind::Corrupt, "{what}: {error}");
         };
-        for at in 0..whole.len() {
+        // Every byte of the small files; of the large one those of every kind of section.
+        let step = whole.len() / 700 + 1;
+        for at in (0..whole.len()).step_by(step) {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << (at % 8);
             check(&bytes, &format!("flipped byte {at} of {}", file.display()));
         }
-        for length in (0..whole.len()).step_by(7) {
+        for length in (0..whole.len()).step_by(step * 7) {
             check(
                 &whole[..length],
                 &format!("{} cut at {length}", file.display()),
@@ -282,7 +315,7 @@ fn any_flipped_byte_or_cut_is_found() {
         fs_err::write(&file, &whole).expect("write");
     }
     let index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
-    assert_eq!(index.snapshot().n_vectors(), 17);
+    assert_eq!(index.snapshot().n_vectors(), 1022);
 }
 
 #[test]
@@ -304,5 +337,91 @@ fn more_equal_rows_than_the_list_of_candidates_holds() {
             .take(k)
             .collect();
         assert_eq!(found, expected, "k {k}");
+    }
+}
+
+#[test]
+fn an_index_of_an_older_format_is_to_be_rebuilt() {
+    let dir = tempfile::tempdir().expect("folder");
+    fs_err::write(dir.path().join("manifest"), "cairn-dense-1 00000000\n{}").expect("write");
+    let error = DenseIndex::open(dir.path(), DIM, "space").expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(
+        error.to_string().contains("format `cairn-dense-2`"),
+        "{error}"
+    );
+}
+
+/// Rows around some points, as topics are, or in all directions.
+fn rows_of_topics(rng: &mut Lcg, n_rows: usize, n_topics: usize) -> Vec<Vec<f32>> {
+    let dim = 96;
+    let mut direction = |length: f32| -> Vec<f32> {
+        (0..dim)
+            .map(|_| (0..4).map(|_| rng.value()).sum::<f32>() * length)
+            .collect()
+    };
+    let topics: Vec<Vec<f32>> = (0..n_topics).map(|_| direction(1.0)).collect();
+    (0..n_rows)
+        .map(|row| {
+            let mut vector = direction(0.5);
+            if let Some(topic) = topics.get(row % n_topics.max(1)) {
+                vector.iter_mut().zip(topic).for_each(|(v, t)| *v += t);
+            }
+            let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt();
+            vector.iter().map(|v| v / norm).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn recall_is_what_was_asked_for_on_topics_and_on_noise() {
+    for n_topics in [0, 60] {
+        let mut rng = Lcg(23);
+        let mut rows = rows_of_topics(&mut rng, 12_040, n_topics);
+        let queries = rows.split_off(12_000);
+        let dir = tempfile::tempdir().expect("folder");
+        let mut index = DenseIndex::open(dir.path(), 96, "space").expect("open");
+        let bytes: Vec<Vec<u8>> = rows.iter().map(|row| to_bytes(row)).collect();
+        for (seq, part) in bytes.chunks(4_000).enumerate() {
+            let part: Vec<(ChunkNo, &[u8])> = part
+                .iter()
+                .enumerate()
+                .map(|(at, row)| (ChunkNo((seq * 4_000 + at) as u32), row.as_slice()))
+                .collect();
+            index.append(&part).expect("append");
+            index.commit(Seq(seq as u64 + 1)).expect("commit");
+        }
+        let snapshot = index.snapshot();
+        let all: RoaringBitmap = (0..12_000).collect();
+        let search = |kernel, query: &[f32], recall| {
+            snapshot
+                .search_on(kernel, query, &all, 10, recall)
+                .expect("search")
+        };
+        let model = bytes
+            .iter()
+            .enumerate()
+            .map(|(no, row)| (no as u32, row.clone()))
+            .collect();
+        for (asked, floor) in [(0.9, 0.95), (0.999, 0.995)] {
+            let mut n_found = 0;
+            for query in &queries {
+                let exact = brute_force(&model, query, &all, 10);
+                assert_eq!(search(Kernel::detect(), query, Recall::Exact).0, exact);
+                let (found, cost) = search(Kernel::detect(), query, Recall::AtLeast(asked));
+                assert_eq!(cost.n_one_bit, 12_000, "the scan is what is measured");
+                assert!(cost.n_four_bit < 12_000, "it spares work");
+                for kernel in Kernel::available() {
+                    let other = search(kernel, query, Recall::AtLeast(asked));
+                    assert_eq!(other, (found.clone(), cost), "{kernel:?}");
+                }
+                n_found += found.iter().filter(|hit| exact.contains(hit)).count();
+            }
+            let recall = n_found as f32 / (queries.len() * 10) as f32;
+            assert!(
+                recall >= floor,
+                "{recall} where {asked} was asked, {n_topics} topics"
+            );
+        }
     }
 }
