@@ -1,6 +1,6 @@
 //! Recall and time of dense search on given vectors: `dense_recall VECTORS.npy QUERIES.npy [--recall R]... [--filters]`.
 //!
-//! Both files hold float32 `[rows, dim]` of unit norm in NumPy's format. Truth is the exact top-10 by f32 dot products.
+//! Both files hold float32 `[rows, dim]` of unit norm in the format of `NumPy`. Truth is the exact top-10 by f32 dot products.
 //! Prints, for each recall that is asked for and each filter, recall@10, p50 and p99 on one thread, and how many rows
 //! each pass looked at. Run it from a release build on a machine that does nothing else.
 
@@ -217,7 +217,7 @@ struct Matrix {
 }
 
 impl Matrix {
-    /// Reads float32 `[rows, dim]` in NumPy's format, version 1.0.
+    /// Reads float32 `[rows, dim]` in the format of `NumPy`, version 1.0.
     fn read(path: &str) -> Result<Self, Box<dyn std::error::Error>> {
         let bytes = fs_err::read(path)?;
         let length = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));

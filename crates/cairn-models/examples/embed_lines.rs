@@ -1,6 +1,6 @@
 //! Vectors of texts, one a line: `embed_lines MODEL_DIR LINES.txt OUT.npy [PRECISION]`.
 //!
-//! Writes float32 `[lines, dim]` of unit norm in NumPy's format (version 1.0 of its specification), as measurements of
+//! Writes float32 `[lines, dim]` of unit norm in the format of `NumPy` (version 1.0 of its specification), as measurements of
 //! the index want real vectors.
 
 use std::io::Write;

@@ -52,7 +52,7 @@ impl PreparedQuery {
     pub(super) fn new(query: &[f32], rotation: Option<&Rotation>) -> Option<Self> {
         let squared = dot(query, query);
         // Finite components whose squares are beyond f32 would make every score infinite.
-        if !(squared < f64::from(f32::MAX)) {
+        if squared.is_nan() || squared >= f64::from(f32::MAX) {
             return None;
         }
         let mut exact = query.to_vec();
