@@ -1,4 +1,4 @@
-//! Recall and time of dense search on given vectors: `dense_recall VECTORS.npy QUERIES.npy [--recall R]... [--filters]`.
+//! Recall and time of dense search on given vectors: `dense_recall VECTORS.npy QUERIES.npy [--recall R]... [--queries N] [--filters]`.
 //!
 //! Both files hold float32 `[rows, dim]` of unit norm in the format of `NumPy`. Truth is the exact top-10 by f32 dot products.
 //! Prints, for each recall that is asked for and each filter, recall@10, p50 and p99 on one thread, and how many rows
@@ -16,16 +16,26 @@ use roaring::RoaringBitmap;
 const K: usize = 10;
 /// Rows that are committed at once.
 const COMMIT: usize = 100_000;
-const MAX_QUERIES: usize = 500;
+/// Queries unless another number is asked for.
+const N_QUERIES: usize = 500;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [vectors, queries, options @ ..] = args.as_slice() else {
-        return Err("wanted: VECTORS.npy QUERIES.npy [--recall R]... [--filters]".into());
+        return Err(
+            "wanted: VECTORS.npy QUERIES.npy [--recall R]... [--queries N] [--filters]".into(),
+        );
     };
     let vectors = Matrix::read(vectors)?;
     let queries = Matrix::read(queries)?;
     let recalls = recalls(options)?;
+    let n_queries = match options.iter().position(|option| option == "--queries") {
+        Some(at) => options
+            .get(at + 1)
+            .ok_or("--queries wants a number")?
+            .parse()?,
+        None => N_QUERIES,
+    };
     let dir = tempfile::tempdir()?;
     let mut index = DenseIndex::open(dir.path(), vectors.dim, "measured")?;
     let started = Instant::now();
@@ -66,8 +76,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "filter", "asked", "recall", "p50", "p99"
     );
     for (name, allowed) in filters(&vectors, options) {
+        let truth: Vec<Vec<u32>> = (0..queries.n_rows().min(n_queries))
+            .map(|at| truth(&vectors, queries.row(at), &allowed))
+            .collect();
         for recall in &recalls {
-            measure(&snapshot, &vectors, &queries, name, &allowed, *recall)?;
+            measure(&snapshot, &truth, &queries, name, &allowed, *recall)?;
         }
     }
     Ok(())
@@ -133,16 +146,16 @@ fn filters(vectors: &Matrix, options: &[String]) -> Vec<(&'static str, RoaringBi
 
 fn measure(
     snapshot: &DenseSnapshot,
-    vectors: &Matrix,
+    truth: &[Vec<u32>],
     queries: &Matrix,
     name: &str,
     allowed: &RoaringBitmap,
     recall: Recall,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let n_queries = queries.n_rows().min(MAX_QUERIES);
+    let n_queries = truth.len();
     let (mut times, mut n_found) = (Vec::new(), 0);
     let (mut one, mut four, mut exact) = (0, 0, 0);
-    for at in 0..n_queries {
+    for (at, truth) in truth.iter().enumerate() {
         let query = queries.row(at);
         // The best of two: other programs take the processor away.
         let mut best = Duration::MAX;
@@ -162,7 +175,6 @@ fn measure(
             found = hits;
         }
         times.push(best);
-        let truth = truth(vectors, query, allowed);
         n_found += found.iter().filter(|(no, _)| truth.contains(&no.0)).count();
     }
     times.sort_unstable();

@@ -60,7 +60,8 @@ pub struct DenseIndex {
 }
 
 impl DenseIndex {
-    /// Opens the index in `dir`, or makes an empty one there. Checks every byte.
+    /// Opens the index in `dir`, or makes an empty one there. Checks every byte. One at a time: another that is open
+    /// on the folder has to be dropped before.
     ///
     /// # Errors
     /// `Corrupt` where a file is cut off, changed, missing or of another format; `Invalid` where the index

@@ -113,6 +113,7 @@ proptest! {
                     committed.clone_from(&pending);
                 }
                 Step::Reopen => {
+                    drop(index);
                     index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
                     pending.clone_from(&committed);
                 }
