@@ -224,7 +224,7 @@ pub(crate) fn retrieve(
         }
     };
     timings.fuse = started.elapsed();
-    let terms = state.lexical.idf(query)?;
+    let terms = state.lexical.idf(&lexical_query)?;
     let terms = terms
         .into_iter()
         .map(|(word, idf)| TermWeight { word, idf })

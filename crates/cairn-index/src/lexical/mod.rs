@@ -2,15 +2,19 @@
 //!
 //! tantivy keeps terms, postings and deletions, and makes commits durable; analysis, statistics and
 //! scoring are ours (`snapshot`), because its BM25 has fixed parameters, counts deleted documents until
-//! a merge, and adds up scores in an order that depends on segments.
+//! a merge, and adds up scores in an order that depends on segments. What cannot be among the best is not scored (`top`).
 //!
 //! The sequence number is part of each commit (tantivy's payload), so index and number cannot disagree.
 //! Opening checks every file's checksum and the number of living documents.
 
+mod bits;
 mod build;
+mod postings;
 mod score;
 mod segment;
 mod snapshot;
+mod stats;
+mod top;
 
 use std::path::{Path, PathBuf};
 

@@ -1,176 +1,183 @@
 //! What a segment of the inverted index says about its documents, and which of them are open to a search.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use roaring::RoaringBitmap;
+use tantivy::SegmentReader;
 use tantivy::index::SegmentId;
-use tantivy::postings::Postings;
-use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocSet, SegmentReader, TERMINATED, Term};
+use tantivy::schema::Field;
 
+use super::bits::Bits;
+use super::postings::WordPostings;
+use super::score::Bm25;
+use super::stats::WordStats;
 use super::{build, from_tantivy};
+use crate::IndexError;
 use crate::analyse::QueryTerm;
-use crate::rows::{self, Selection};
-use crate::{IndexError, lexical};
 
-/// With this many times more postings than open documents, postings are sought instead of read. A guess.
-const SEEK_RATIO: usize = 16;
+/// Words that a segment remembers; then it starts again. About 200 bytes each.
+const MAX_REMEMBERED: usize = 8_192;
 
 /// A segment as a snapshot sees it.
 pub(super) struct SnapshotSegment {
     pub reader: SegmentReader,
     pub data: Arc<SegmentData>,
+    /// Dead documents, rising.
+    pub dead: Vec<u32>,
+    /// The others; `None` where all live.
+    living: Option<Bits>,
 }
 
-/// Columns by document number; the same for the segment's whole life.
+/// What is the same for the segment's whole life, by document number.
 pub(super) struct SegmentData {
     pub id: SegmentId,
     pub chunk_nos: Vec<u32>,
-    pub head_lengths: Vec<u32>,
-    pub text_lengths: Vec<u32>,
-    /// Chunk numbers, rising, and the documents that have them.
-    by_chunk_no: Vec<u32>,
-    documents: Vec<u32>,
+    /// Weighted lengths over both fields.
+    pub lengths: Vec<f32>,
+    /// Ranges of documents in which chunk numbers rise: one, or one for each of the segments that it was merged from.
+    runs: Vec<Range<usize>>,
     /// All tags of the segment's terms, as a set of bits.
     tags: u32,
+    words: Mutex<HashMap<String, Arc<WordStats>>>,
 }
 
 /// Documents that a search may see.
 pub(super) enum Open {
     /// All.
     All,
-    /// These, rising, and the same as a table.
-    Some {
-        documents: Vec<u32>,
-        table: Vec<bool>,
-    },
-}
-
-impl Open {
-    pub(super) fn contains(&self, document: u32) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some { table, .. } => table[document as usize],
-        }
-    }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        match self {
-            Self::All => false,
-            Self::Some { documents, .. } => documents.is_empty(),
-        }
-    }
+    /// These.
+    Some(Bits),
 }
 
 impl SnapshotSegment {
+    pub(super) fn new(reader: SegmentReader, data: Arc<SegmentData>) -> Self {
+        let mut dead = Vec::new();
+        let mut living = None;
+        if let Some(alive) = reader.alive_bitset() {
+            let mut bits = Bits::new(data.chunk_nos.len());
+            for document in 0..data.chunk_nos.len() as u32 {
+                if alive.is_alive(document) {
+                    bits.insert(document);
+                } else {
+                    dead.push(document);
+                }
+            }
+            living = Some(bits);
+        }
+        Self {
+            reader,
+            data,
+            dead,
+            living,
+        }
+    }
+
+    pub(super) fn n_living(&self) -> u64 {
+        (self.data.chunk_nos.len() - self.dead.len()) as u64
+    }
+
+    /// Sum of the lengths of living documents.
+    pub(super) fn length(&self) -> f64 {
+        let living = self.living_documents();
+        living
+            .map(|document| f64::from(self.data.lengths[document as usize]))
+            .sum()
+    }
+
+    /// Living documents, rising.
+    pub(super) fn living_documents(&self) -> impl Iterator<Item = u32> {
+        let living = self.living.as_ref();
+        (0..self.data.chunk_nos.len() as u32)
+            .filter(move |document| living.is_none_or(|living| living.contains(*document)))
+    }
+
     /// Living documents whose chunks are allowed.
     pub(super) fn open(&self, allowed: &RoaringBitmap) -> Open {
-        let n_documents = self.data.chunk_nos.len();
-        let selection = rows::select(&self.data.by_chunk_no, allowed);
-        if selection == Selection::All && !self.reader.has_deletes() {
-            return Open::All;
+        let data = &self.data;
+        let mut open = Bits::new(data.chunk_nos.len());
+        let mut is_all = true;
+        for run in &data.runs {
+            is_all &= data.open_in_run(run, allowed, &mut open);
         }
-        let alive = |document: &u32| !self.reader.is_deleted(*document);
-        let mut documents: Vec<u32> = match selection {
-            Selection::All => (0..n_documents as u32).filter(alive).collect(),
-            Selection::Some(rows) => {
-                let chosen = rows
-                    .into_iter()
-                    .map(|row| self.data.documents[row as usize]);
-                chosen.filter(alive).collect()
+        match &self.living {
+            None if is_all => Open::All,
+            Some(living) => {
+                open.intersect(living);
+                Open::Some(open)
             }
+            None => Open::Some(open),
+        }
+    }
+
+    /// Living documents of these chunks (rising), by chunk.
+    pub(super) fn documents_of(&self, chunk_nos: &[u32]) -> Vec<(u32, u32)> {
+        let mut found = Vec::new();
+        for run in &self.data.runs {
+            let numbers = &self.data.chunk_nos[run.clone()];
+            for chunk_no in chunk_nos {
+                if let Ok(at) = numbers.binary_search(chunk_no) {
+                    let document = (run.start + at) as u32;
+                    if self
+                        .living
+                        .as_ref()
+                        .is_none_or(|living| living.contains(document))
+                    {
+                        found.push((*chunk_no, document));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// The posting lists of a word.
+    pub(super) fn postings(
+        &self,
+        dir: &Path,
+        fields: &[(Field, f32)],
+        term: &QueryTerm,
+    ) -> Result<WordPostings, IndexError> {
+        WordPostings::open(dir, &self.reader, self.data.tags, fields, term)
+    }
+
+    /// What is known of a word; `key` names its forms.
+    pub(super) fn stats(
+        &self,
+        dir: &Path,
+        fields: &[(Field, f32)],
+        term: &QueryTerm,
+        key: &str,
+    ) -> Result<Arc<WordStats>, IndexError> {
+        let known = || {
+            self.data
+                .words
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
         };
-        documents.sort_unstable();
-        let mut table = vec![false; n_documents];
-        for &document in &documents {
-            table[document as usize] = true;
+        if let Some(stats) = known().get(key) {
+            return Ok(Arc::clone(stats));
         }
-        Open::Some { documents, table }
-    }
-
-    /// Number of living documents that hold any form of the word in any of the fields.
-    pub(super) fn n_with(
-        &self,
-        dir: &Path,
-        fields: &[Field],
-        term: &QueryTerm,
-    ) -> Result<u64, IndexError> {
-        let mut seen = vec![0_u64; self.data.chunk_nos.len().div_ceil(64)];
-        for &field in fields {
-            self.for_each_posting(dir, field, term, &Open::All, &mut |document, _| {
-                seen[document as usize / 64] |= 1 << (document % 64);
-            })?;
+        let mut postings = self.postings(dir, fields, term)?;
+        let stats = Arc::new(WordStats::read(&mut postings, &self.data.lengths));
+        let mut known = known();
+        if known.len() >= MAX_REMEMBERED {
+            known.clear();
         }
-        let mut n_with: u64 = seen.iter().map(|bits| u64::from(bits.count_ones())).sum();
-        if self.reader.has_deletes() {
-            let held = |document: u32| seen[document as usize / 64] >> (document % 64) & 1 == 1;
-            let dead = (0..self.data.chunk_nos.len() as u32)
-                .filter(|&document| held(document) && self.reader.is_deleted(document));
-            n_with -= dead.count() as u64;
-        }
-        Ok(n_with)
-    }
-
-    /// Calls `visit` with document and frequency for each posting of each form in an open document.
-    pub(super) fn for_each_posting(
-        &self,
-        dir: &Path,
-        field: Field,
-        term: &QueryTerm,
-        open: &Open,
-        visit: &mut dyn FnMut(u32, u32),
-    ) -> Result<(), IndexError> {
-        let failed = |error| from_tantivy(dir, error);
-        let index = self.reader.inverted_index(field).map_err(failed)?;
-        for form in &term.forms {
-            if self.data.tags & form.tag.bit() == 0 {
-                continue;
-            }
-            let postings = index
-                .read_postings(
-                    &Term::from_field_text(field, &form.term),
-                    IndexRecordOption::WithFreqs,
-                )
-                .map_err(|error| failed(error.into()))?;
-            let Some(mut postings) = postings else {
-                continue;
-            };
-            match open {
-                Open::Some { documents, .. }
-                    if documents.len() * SEEK_RATIO < postings.doc_freq() as usize =>
-                {
-                    for &document in documents {
-                        if postings.doc() < document {
-                            postings.seek(document);
-                        }
-                        if postings.doc() == document {
-                            visit(document, postings.term_freq());
-                        }
-                    }
-                }
-                Open::All | Open::Some { .. } => {
-                    let mut document = postings.doc();
-                    while document != TERMINATED {
-                        if open.contains(document) {
-                            visit(document, postings.term_freq());
-                        }
-                        document = postings.advance();
-                    }
-                }
-            }
-        }
-        Ok(())
+        known.insert(key.to_owned(), Arc::clone(&stats));
+        Ok(stats)
     }
 }
 
 impl SegmentData {
-    pub(super) fn read(dir: &Path, reader: &SegmentReader) -> Result<Self, IndexError> {
+    pub(super) fn read(dir: &Path, reader: &SegmentReader, bm25: Bm25) -> Result<Self, IndexError> {
         let column = |name: &str| -> Result<Vec<u32>, IndexError> {
             let column = reader
                 .fast_fields()
                 .u64(name)
-                .map_err(|error| lexical::from_tantivy(dir, error))?;
+                .map_err(|error| from_tantivy(dir, error))?;
             let values: Option<Vec<u32>> = (0..reader.max_doc())
                 .map(|document| {
                     column
@@ -180,31 +187,58 @@ impl SegmentData {
                 .collect();
             values.ok_or_else(|| IndexError::corrupt(dir, format!("a chunk has no {name}")))
         };
-        let tags = column(build::TAGS)?;
         let chunk_nos = column(build::CHUNK_NO)?;
         // A chunk that was replaced within a segment stands there twice; one of the two is dead.
-        let mut documents: Vec<u32> = (0..reader.max_doc()).collect();
-        documents.retain(|&document| {
-            reader
-                .alive_bitset()
-                .is_none_or(|alive| alive.is_alive(document))
-        });
-        documents.sort_unstable_by_key(|&document| chunk_nos[document as usize]);
-        let by_chunk_no: Vec<u32> = documents
-            .iter()
-            .map(|&document| chunk_nos[document as usize])
-            .collect();
-        if !by_chunk_no.is_sorted_by(|a, b| a < b) {
-            return Err(IndexError::corrupt(dir, "a chunk is there twice"));
+        let mut seen = RoaringBitmap::new();
+        for document in reader.doc_ids_alive() {
+            if !seen.insert(chunk_nos[document as usize]) {
+                return Err(IndexError::corrupt(dir, "a chunk is there twice"));
+            }
         }
+        let heads = column(build::HEAD_LENGTH)?;
+        let texts = column(build::TEXT_LENGTH)?;
+        let lengths = heads.iter().zip(&texts);
         Ok(Self {
             id: reader.segment_id(),
-            head_lengths: column(build::HEAD_LENGTH)?,
-            text_lengths: column(build::TEXT_LENGTH)?,
-            tags: tags.iter().fold(0, |all, tags| all | tags),
+            lengths: lengths
+                .map(|(head, text)| bm25.length(*head, *text))
+                .collect(),
+            tags: column(build::TAGS)?.iter().fold(0, |all, tags| all | tags),
+            runs: runs_of(&chunk_nos),
             chunk_nos,
-            by_chunk_no,
-            documents,
+            words: Mutex::default(),
         })
     }
+
+    /// Adds the documents of a run whose chunks are allowed to `open`; returns whether these are all of the run.
+    fn open_in_run(&self, run: &Range<usize>, allowed: &RoaringBitmap, open: &mut Bits) -> bool {
+        let numbers = &self.chunk_nos[run.clone()];
+        let (Some(&first), Some(&last)) = (numbers.first(), numbers.last()) else {
+            return true;
+        };
+        let mut ranges = allowed.range(first..=last);
+        let mut n_open = 0;
+        let mut from = 0;
+        while let Some(range) = ranges.next_range() {
+            from += numbers[from..].partition_point(|number| number < range.start());
+            let n = numbers[from..].partition_point(|number| number <= range.end());
+            open.insert_range(run.start + from..run.start + from + n);
+            n_open += n;
+            from += n;
+        }
+        n_open == numbers.len()
+    }
+}
+
+/// The longest ranges in which numbers rise strictly.
+fn runs_of(numbers: &[u32]) -> Vec<Range<usize>> {
+    let mut runs = Vec::new();
+    let mut start = 0;
+    for at in 1..=numbers.len() {
+        if at == numbers.len() || numbers[at] <= numbers[at - 1] {
+            runs.push(start..at);
+            start = at;
+        }
+    }
+    runs
 }

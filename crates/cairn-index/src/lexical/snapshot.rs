@@ -1,15 +1,13 @@
 //! Searching the inverted index: statistics over living chunks, the filter inside, exact scores.
 //!
-//! Term at a time: for each word of the question, the postings of all its forms in both fields add up
-//! weighted frequencies per document, then every touched document gets the word's score. Documents
-//! outside the allowed set are skipped, but count in the statistics. A score is the sum over words in
-//! the question's order, so it does not depend on how chunks lie in segments or on the filter.
-//! O(postings of the words); memory 9 bytes per document of the largest segment.
+//! A word's frequency in a document is the weighted sum over the postings of all its forms in both fields. Documents outside
+//! the allowed set are skipped, but count in the statistics. A score is the sum over words in the question's order, so
+//! it does not depend on how chunks lie in segments, on the filter, or on which documents were given up on the way (`top`).
+//! The first question with some word in a segment reads that word's postings once (`stats`).
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cairn_types::{ChunkNo, Seq};
 use roaring::RoaringBitmap;
@@ -19,11 +17,10 @@ use tantivy::schema::Field;
 use super::build::Fields;
 use super::score::{Bm25, idf};
 use super::segment::{Open, SegmentData, SnapshotSegment};
+use super::stats::WordStats;
+use super::top::{self, Documents, Top};
 use crate::IndexError;
 use crate::analyse::{self, QueryTerm};
-
-/// Words whose document frequency a snapshot remembers; then it starts again.
-const MAX_REMEMBERED: usize = 10_000;
 
 /// An analysed question. Any text is plain words: there is no query syntax and no wrong query.
 #[derive(Debug, Clone)]
@@ -61,15 +58,24 @@ pub struct LexicalSnapshot {
 struct Inner {
     dir: PathBuf,
     applied: Seq,
-    fields: Fields,
+    fields: [(Field, f32); 2],
     bm25: Bm25,
+    /// Those with the most living documents first: they set a high floor for the others.
     segments: Vec<SnapshotSegment>,
     n_chunks: u64,
-    /// Sums over living chunks.
-    head_length: u64,
-    text_length: u64,
-    /// Number of living chunks by word.
-    n_with: Mutex<HashMap<String, u64>>,
+    /// Over living chunks.
+    mean_length: f32,
+}
+
+/// A word of a question, weighed.
+struct WeighedWord<'a> {
+    term: &'a QueryTerm,
+    /// Inverse document frequency.
+    idf: f32,
+    /// That, as often as the question has the word.
+    weight: f32,
+    /// By segment.
+    stats: Vec<Arc<WordStats>>,
 }
 
 impl LexicalSnapshot {
@@ -80,39 +86,32 @@ impl LexicalSnapshot {
         applied: Seq,
         before: Option<&Self>,
     ) -> Result<Self, IndexError> {
+        let bm25 = Bm25::DEFAULT;
         let known = before.map_or(&[][..], |before| &before.inner.segments);
         let mut segments = Vec::new();
         for reader in searcher.segment_readers() {
             let id = reader.segment_id();
             let data = match known.iter().find(|part| part.data.id == id) {
                 Some(part) => Arc::clone(&part.data),
-                None => Arc::new(SegmentData::read(dir, reader)?),
+                None => Arc::new(SegmentData::read(dir, reader, bm25)?),
             };
-            segments.push(SnapshotSegment {
-                reader: reader.clone(),
-                data,
-            });
+            segments.push(SnapshotSegment::new(reader.clone(), data));
         }
-        let mut inner = Inner {
-            dir: dir.to_path_buf(),
-            applied,
-            fields,
-            bm25: Bm25::DEFAULT,
-            segments,
-            n_chunks: 0,
-            head_length: 0,
-            text_length: 0,
-            n_with: Mutex::default(),
-        };
-        for part in &inner.segments {
-            for doc in part.reader.doc_ids_alive() {
-                inner.n_chunks += 1;
-                inner.head_length += u64::from(part.data.head_lengths[doc as usize]);
-                inner.text_length += u64::from(part.data.text_lengths[doc as usize]);
-            }
-        }
+        segments.sort_by_key(|part| std::cmp::Reverse(part.n_living()));
+        let n_chunks = segments.iter().map(SnapshotSegment::n_living).sum();
+        let length: f64 = segments.iter().map(SnapshotSegment::length).sum();
+        // An index of chunks without words has nothing to score.
+        let mean_length = (length / (n_chunks as f64).max(1.0)).max(1.0) as f32;
         Ok(Self {
-            inner: Arc::new(inner),
+            inner: Arc::new(Inner {
+                dir: dir.to_path_buf(),
+                applied,
+                fields: [(fields.head, bm25.head_weight), (fields.text, 1.0)],
+                bm25,
+                segments,
+                n_chunks,
+                mean_length,
+            }),
         })
     }
 
@@ -131,13 +130,12 @@ impl LexicalSnapshot {
     /// The chunks that are indexed.
     #[must_use]
     pub fn chunk_nos(&self) -> RoaringBitmap {
-        let living = |part: &'_ SnapshotSegment| -> Vec<u32> {
-            part.reader
-                .doc_ids_alive()
-                .map(|doc| part.data.chunk_nos[doc as usize])
-                .collect()
-        };
-        self.inner.segments.iter().flat_map(living).collect()
+        let mut all = RoaringBitmap::new();
+        for part in &self.inner.segments {
+            let living = part.living_documents();
+            all.extend(living.map(|document| part.data.chunk_nos[document as usize]));
+        }
+        all
     }
 
     /// The `k` best of the allowed chunks that hold a word of the question, best first, ties by chunk
@@ -151,16 +149,41 @@ impl LexicalSnapshot {
         allowed: &RoaringBitmap,
         k: usize,
     ) -> Result<Vec<(ChunkNo, f32)>, IndexError> {
-        let mut hits = self.score_all(query, allowed)?;
-        if k == 0 {
+        let inner = &*self.inner;
+        if k == 0 || allowed.is_empty() {
             return Ok(Vec::new());
         }
-        if hits.len() > k {
-            hits.select_nth_unstable_by(k - 1, by_rank);
-            hits.truncate(k);
+        let words = self.weighed(query)?;
+        let mut best = Top::new(k);
+        for (at, part) in inner.segments.iter().enumerate() {
+            let open = match part.open(allowed) {
+                Open::All => None,
+                Open::Some(bits) if bits.is_empty() => continue,
+                Open::Some(bits) => Some(bits),
+            };
+            let mut here = Vec::with_capacity(words.len());
+            for word in words.iter().filter(|word| !word.stats[at].is_absent()) {
+                let peak = word.stats[at].peak(inner.bm25, inner.mean_length);
+                here.push(top::Word {
+                    postings: part.postings(&inner.dir, &inner.fields, word.term)?,
+                    weight: word.weight,
+                    bound: word.weight * peak,
+                });
+            }
+            let documents = Documents {
+                bm25: inner.bm25,
+                mean_length: inner.mean_length,
+                chunk_nos: &part.data.chunk_nos,
+                lengths: &part.data.lengths,
+                open: open.as_ref(),
+            };
+            top::search(documents, here, &mut best);
         }
-        hits.sort_unstable_by(by_rank);
-        Ok(hits)
+        let hits = best.into_sorted();
+        Ok(hits
+            .into_iter()
+            .map(|hit| (ChunkNo(hit.chunk_no), hit.score))
+            .collect())
     }
 
     /// The scores of these chunks, in order: 0 for one without any word of the question, `None` for one
@@ -173,172 +196,75 @@ impl LexicalSnapshot {
         query: &LexicalQuery,
         chunk_nos: &[ChunkNo],
     ) -> Result<Vec<Option<f32>>, IndexError> {
-        let allowed: RoaringBitmap = chunk_nos.iter().map(|no| no.0).collect();
-        let scored: HashMap<ChunkNo, f32> = self.score_all(query, &allowed)?.into_iter().collect();
-        let indexed: RoaringBitmap = self.indexed_among(&allowed);
+        let inner = &*self.inner;
+        let words = self.weighed(query)?;
+        let mut wanted: Vec<u32> = chunk_nos.iter().map(|no| no.0).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut scored: HashMap<u32, f32> = HashMap::with_capacity(wanted.len());
+        for (at, part) in inner.segments.iter().enumerate() {
+            let mut here = part.documents_of(&wanted);
+            if here.is_empty() {
+                continue;
+            }
+            here.sort_unstable_by_key(|(_, document)| *document);
+            let mut scores = vec![0.0_f32; here.len()];
+            // In the question's order, as every score.
+            for word in words.iter().filter(|word| !word.stats[at].is_absent()) {
+                let mut postings = part.postings(&inner.dir, &inner.fields, word.term)?;
+                for ((_, document), score) in here.iter().zip(&mut scores) {
+                    let frequency = postings.frequency_in(*document);
+                    if frequency > 0.0 {
+                        let length = part.data.lengths[*document as usize];
+                        let norm = inner.bm25.norm(length, inner.mean_length);
+                        *score += word.weight * inner.bm25.saturate(frequency, norm);
+                    }
+                }
+            }
+            scored.extend(here.iter().map(|(no, _)| *no).zip(scores));
+        }
         Ok(chunk_nos
             .iter()
-            .map(|no| {
-                scored
-                    .get(no)
-                    .copied()
-                    .or_else(|| indexed.contains(no.0).then_some(0.0))
-            })
+            .map(|no| scored.get(&no.0).copied())
             .collect())
     }
 
-    /// Rank (from 1) among the allowed chunks and score of one chunk; `None` where it is not allowed or
-    /// holds no word of the question.
-    ///
-    /// # Errors
-    /// As for [`Self::search`].
-    pub fn rank_of(
-        &self,
-        query: &LexicalQuery,
-        allowed: &RoaringBitmap,
-        chunk_no: ChunkNo,
-    ) -> Result<Option<(u64, f32)>, IndexError> {
-        let hits = self.score_all(query, allowed)?;
-        let Some(&own) = hits.iter().find(|hit| hit.0 == chunk_no) else {
-            return Ok(None);
-        };
-        let better = hits
-            .iter()
-            .filter(|hit| by_rank(hit, &own) == Ordering::Less)
-            .count();
-        Ok(Some((better as u64 + 1, own.1)))
-    }
-
-    /// Each word of a text, once, in order, with its inverse document frequency over living chunks: high
+    /// Each word of a question, once, in order, with its inverse document frequency over living chunks: high
     /// for rare words, highest for words that no chunk holds.
     ///
     /// # Errors
     /// As for [`Self::search`].
-    pub fn idf(&self, text: &str) -> Result<Vec<(String, f32)>, IndexError> {
-        LexicalQuery::new(text)
-            .terms
+    pub fn idf(&self, query: &LexicalQuery) -> Result<Vec<(String, f32)>, IndexError> {
+        let words = self.weighed(query)?;
+        Ok(words
             .into_iter()
-            .map(|term| {
-                Ok((
-                    term.word.clone(),
-                    idf(self.n_with(&term)?, self.inner.n_chunks),
-                ))
-            })
-            .collect()
+            .map(|word| (word.term.word.clone(), word.idf))
+            .collect())
     }
 
-    /// Allowed chunks with a positive score, in no order.
-    fn score_all(
-        &self,
-        query: &LexicalQuery,
-        allowed: &RoaringBitmap,
-    ) -> Result<Vec<(ChunkNo, f32)>, IndexError> {
+    fn weighed<'a>(&self, query: &'a LexicalQuery) -> Result<Vec<WeighedWord<'a>>, IndexError> {
         let inner = &*self.inner;
-        let weights = query
-            .terms
-            .iter()
-            .map(|term| Ok(idf(self.n_with(term)?, inner.n_chunks) * term.count as f32))
-            .collect::<Result<Vec<f32>, IndexError>>()?;
-        let mean_length = self.mean_length();
-        let mut hits = Vec::new();
-        for part in &inner.segments {
-            let open = part.open(allowed);
-            if open.is_empty() {
-                continue;
+        let mut words = Vec::with_capacity(query.terms.len());
+        for term in &query.terms {
+            let key: Vec<&str> = term.forms.iter().map(|form| form.term.as_str()).collect();
+            let key = key.join("\n");
+            let mut n_with = 0;
+            let mut stats = Vec::with_capacity(inner.segments.len());
+            for part in &inner.segments {
+                let known = part.stats(&inner.dir, &inner.fields, term, &key)?;
+                let open = || part.postings(&inner.dir, &inner.fields, term);
+                n_with += known.n_living(&part.dead, open)?;
+                stats.push(known);
             }
-            let data = &part.data;
-            let mut scores = vec![0.0_f32; data.chunk_nos.len()];
-            let mut frequencies = vec![0.0_f32; data.chunk_nos.len()];
-            let mut touched = Vec::new();
-            let mut scored = Vec::new();
-            for (term, weight) in query.terms.iter().zip(&weights) {
-                for (field, field_weight) in self.weighted_fields() {
-                    part.for_each_posting(&inner.dir, field, term, &open, &mut |doc, count| {
-                        let sum = &mut frequencies[doc as usize];
-                        if *sum == 0.0 {
-                            touched.push(doc);
-                        }
-                        *sum += field_weight * count as f32;
-                    })?;
-                }
-                for doc in touched.drain(..) {
-                    let at = doc as usize;
-                    let frequency = std::mem::take(&mut frequencies[at]);
-                    let length = inner
-                        .bm25
-                        .length(data.head_lengths[at], data.text_lengths[at]);
-                    let norm = inner.bm25.norm(length, mean_length);
-                    if scores[at] == 0.0 {
-                        scored.push(doc);
-                    }
-                    scores[at] += weight * inner.bm25.saturate(frequency, norm);
-                }
-            }
-            let hit = |doc: u32| (ChunkNo(data.chunk_nos[doc as usize]), scores[doc as usize]);
-            hits.extend(scored.into_iter().map(hit));
+            let idf = idf(n_with, inner.n_chunks);
+            words.push(WeighedWord {
+                term,
+                idf,
+                weight: idf * term.count as f32,
+                stats,
+            });
         }
-        Ok(hits)
-    }
-
-    fn weighted_fields(&self) -> [(Field, f32); 2] {
-        [
-            (self.inner.fields.head, self.inner.bm25.head_weight),
-            (self.inner.fields.text, 1.0),
-        ]
-    }
-
-    fn mean_length(&self) -> f32 {
-        let sum = f64::from(self.inner.bm25.head_weight) * self.inner.head_length as f64
-            + self.inner.text_length as f64;
-        // An index of chunks without words has nothing to score.
-        (sum / self.inner.n_chunks.max(1) as f64).max(1.0) as f32
-    }
-
-    /// Living chunks with any form of the word in any field. Remembered for the life of the snapshot, as
-    /// the common words of questions have the longest postings.
-    fn n_with(&self, term: &QueryTerm) -> Result<u64, IndexError> {
-        let key: Vec<&str> = term.forms.iter().map(|form| form.term.as_str()).collect();
-        let key = key.join("\n");
-        let known = |cache: &mut HashMap<String, u64>| cache.get(&key).copied();
-        if let Some(n_with) = known(
-            &mut self
-                .inner
-                .n_with
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        ) {
-            return Ok(n_with);
-        }
-        let fields = self.weighted_fields().map(|(field, _)| field);
-        let mut n_with = 0;
-        for part in &self.inner.segments {
-            n_with += part.n_with(&self.inner.dir, &fields, term)?;
-        }
-        let mut cache = self
-            .inner
-            .n_with
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= MAX_REMEMBERED {
-            cache.clear();
-        }
-        cache.insert(key, n_with);
-        Ok(n_with)
-    }
-
-    fn indexed_among(&self, wanted: &RoaringBitmap) -> RoaringBitmap {
-        let mut found = RoaringBitmap::new();
-        for part in &self.inner.segments {
-            match part.open(wanted) {
-                Open::All => found.extend(part.data.chunk_nos.iter().copied()),
-                Open::Some { documents, .. } => found.extend(
-                    documents
-                        .iter()
-                        .map(|&document| part.data.chunk_nos[document as usize]),
-                ),
-            }
-        }
-        found
+        Ok(words)
     }
 }
 
@@ -349,8 +275,4 @@ impl std::fmt::Debug for LexicalSnapshot {
             .field("n_chunks", &self.inner.n_chunks)
             .finish_non_exhaustive()
     }
-}
-
-fn by_rank(a: &(ChunkNo, f32), b: &(ChunkNo, f32)) -> Ordering {
-    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
