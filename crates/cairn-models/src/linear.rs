@@ -7,7 +7,7 @@
 //! `y = s_w s_a (sum q_w q_a - zero sum q_w) + bias`, the bracket exact in 32-bit integers. Cost of packing: one pass over the weights.
 //! [`Detail::Fine`] quantises what the first byte left with a second one and adds both products: twice the work, a third of the error.
 
-use crate::kernel::{Kernel, NR, Out, RowScale, Rows, Scales};
+use crate::kernel::{Finish, Kernel, NR, Out, RowScale, Rows, Scales};
 use crate::manifest::Precision;
 
 /// See `lanes.rs`: adding it rounds to an integer, half to even.
@@ -64,6 +64,16 @@ pub(crate) struct LinearScratch {
     rows: Vec<RowScale>,
     rest: Vec<f32>,
     second: Vec<f32>,
+    result: Vec<f32>,
+}
+
+/// Where the results of a layer go.
+#[derive(Debug)]
+pub(crate) enum To<'a> {
+    /// `[t][n]` numbers, finished as said.
+    Floats(&'a mut [f32], Finish),
+    /// Rounded to bfloat16 `[t][n]`.
+    Halves(&'a mut [u16]),
 }
 
 /// Makes room for `n` elements without clearing what is there.
@@ -116,8 +126,47 @@ impl Linear {
         }
     }
 
-    /// `out[t][n] = x[t][k] W^T + bias`. `detail` matters in int8 only.
+    /// `x[t][k] W^T + bias` to where it belongs. `detail` matters in int8 only.
     pub(crate) fn apply(
+        &self,
+        kernel: Kernel,
+        detail: Detail,
+        x: &[f32],
+        to: To<'_>,
+        scratch: &mut LinearScratch,
+    ) {
+        // Bytes on a path that multiplies them are finished in registers; everything else in a pass of its own.
+        if let (Packed::Int8(Bytes::Packed(panels), channels), Detail::Plain) =
+            (&self.weights, detail)
+        {
+            self.apply_fused(kernel, panels, channels, x, to, scratch);
+            return;
+        }
+        match to {
+            To::Floats(out, Finish::Plain) => self.product(kernel, detail, x, out, scratch),
+            To::Floats(out, Finish::Gelu) => {
+                self.product(kernel, detail, x, out, scratch);
+                kernel.gelu(out);
+            }
+            To::Floats(out, Finish::Add) => {
+                let mut result = std::mem::take(&mut scratch.result);
+                let y = grow(&mut result, out.len());
+                self.product(kernel, detail, x, y, scratch);
+                kernel.add(out, y);
+                scratch.result = result;
+            }
+            To::Halves(out) => {
+                let mut result = std::mem::take(&mut scratch.result);
+                let y = grow(&mut result, out.len());
+                self.product(kernel, detail, x, y, scratch);
+                kernel.to_bf16(y, out);
+                scratch.result = result;
+            }
+        }
+    }
+
+    /// `out[t][n] = x[t][k] W^T + bias`.
+    fn product(
         &self,
         kernel: Kernel,
         detail: Detail,
@@ -150,6 +199,28 @@ impl Linear {
         }
     }
 
+    fn apply_fused(
+        &self,
+        kernel: Kernel,
+        panels: &[i8],
+        channels: &Channels,
+        x: &[f32],
+        to: To<'_>,
+        scratch: &mut LinearScratch,
+    ) {
+        let (k, m) = (self.k, x.len() / self.k);
+        let x8 = quantise_rows(kernel, k, x, &mut scratch.bytes, &mut scratch.rows);
+        let (x8, scales) = (rows(x8, k, m), channels.scales(&scratch.rows, &self.bias));
+        match to {
+            To::Floats(out, finish) => {
+                kernel.matmul_i8(x8, k, panels, scales, finish, &mut self.out(out));
+            }
+            To::Halves(out) => {
+                kernel.matmul_i8_bf16(x8, k, panels, scales, &mut self.out(out));
+            }
+        }
+    }
+
     /// The product of the quantised rows; leaves their bytes and scales in the scratch.
     #[expect(
         clippy::too_many_arguments,
@@ -166,20 +237,12 @@ impl Linear {
         scratch: &mut LinearScratch,
     ) {
         let (k, m) = (self.k, x.len() / self.k);
-        let x8 = grow(&mut scratch.bytes, x.len());
-        scratch.rows.clear();
-        for (x, x8) in x.chunks_exact(k).zip(x8.chunks_exact_mut(k)) {
-            scratch.rows.push(kernel.quantise(x, x8));
-        }
-        let scales = Scales {
-            rows: &scratch.rows,
-            columns: &channels.scales,
-            sums: &channels.sums,
-            bias,
-        };
+        let x8 = quantise_rows(kernel, k, x, &mut scratch.bytes, &mut scratch.rows);
+        let scales = channels.scales(&scratch.rows, bias);
         match bytes {
             Bytes::Packed(panels) => {
-                kernel.matmul_i8(rows(x8, k, m), k, panels, scales, &mut self.out(out));
+                let out = &mut self.out(out);
+                kernel.matmul_i8(rows(x8, k, m), k, panels, scales, Finish::Plain, out);
             }
             Bytes::Wide(panels) => {
                 let x16 = grow(&mut scratch.words, x.len());
@@ -225,12 +288,38 @@ impl Linear {
         (scratch.rest, scratch.second) = (rest, second);
     }
 
-    fn out<'a>(&self, data: &'a mut [f32]) -> Out<'a> {
+    fn out<'a, T>(&self, data: &'a mut [T]) -> Out<'a, T> {
         Out {
             data,
             stride: self.n,
         }
     }
+}
+
+impl Channels {
+    fn scales<'a>(&'a self, rows: &'a [RowScale], bias: &'a [f32]) -> Scales<'a> {
+        Scales {
+            rows,
+            columns: &self.scales,
+            sums: &self.sums,
+            bias,
+        }
+    }
+}
+
+fn quantise_rows<'a>(
+    kernel: Kernel,
+    k: usize,
+    x: &[f32],
+    bytes: &'a mut Vec<u8>,
+    scales: &mut Vec<RowScale>,
+) -> &'a mut [u8] {
+    let x8 = grow(bytes, x.len());
+    scales.clear();
+    for (x, x8) in x.chunks_exact(k).zip(x8.chunks_exact_mut(k)) {
+        scales.push(kernel.quantise(x, x8));
+    }
+    x8
 }
 
 fn rows<T>(data: &[T], stride: usize, m: usize) -> Rows<'_, T> {

@@ -16,7 +16,7 @@ pub(super) fn is_detected() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
 }
 
-compile_for!("avx2,fma");
+compile_for!("avx2,fma", all);
 
 /// Calls the tile of `$m` rows; the row count must be a constant for the accumulators to be registers.
 macro_rules! tile_of {

@@ -14,6 +14,7 @@
 
 mod blocks;
 mod lanes;
+pub(crate) mod pack;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -93,9 +94,20 @@ impl<'a, T> Rows<'a, T> {
 
 /// Rows to be written.
 #[derive(Debug)]
-pub(crate) struct Out<'a> {
-    pub(crate) data: &'a mut [f32],
+pub(crate) struct Out<'a, T = f32> {
+    pub(crate) data: &'a mut [T],
     pub(crate) stride: usize,
+}
+
+/// What becomes of a product's numbers while they are in registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// They are stored.
+    Plain,
+    /// Their GELU is stored.
+    Gelu,
+    /// They are added to what is there.
+    Add,
 }
 
 impl Out<'_> {
@@ -114,17 +126,24 @@ pub(crate) struct Scales<'a> {
     pub(crate) bias: &'a [f32],
 }
 
-/// Compiles the element-wise operations of `lanes.rs` for one instruction set.
+/// Compiles element-wise operations of `lanes.rs` for one instruction set: `all`, or those that AVX-512 does not do by hand.
 macro_rules! compile_for {
-    ($features:literal) => {
+    ($features:literal, all) => {
+        compile_for!($features, some);
         #[target_feature(enable = $features)]
         pub(super) fn gelu(row: &mut [f32]) {
             crate::kernel::lanes::gelu(row);
         }
         #[target_feature(enable = $features)]
-        pub(super) fn add_layer_norm(x: &mut [f32], r: &[f32], norm: (&[f32], &[f32]), eps: f32) {
-            crate::kernel::lanes::add_layer_norm(x, r, norm, eps);
+        pub(super) fn layer_norm(x: &mut [f32], norm: (&[f32], &[f32]), eps: f32) {
+            crate::kernel::lanes::layer_norm(x, norm, eps);
         }
+        #[target_feature(enable = $features)]
+        pub(super) fn quantise(row: &[f32], out: &mut [u8]) -> crate::kernel::lanes::RowScale {
+            crate::kernel::lanes::quantise(row, out)
+        }
+    };
+    ($features:literal, some) => {
         #[target_feature(enable = $features)]
         pub(super) fn softmax_exp(row: &mut [f32], n: usize, scale: f32) -> f32 {
             crate::kernel::lanes::softmax_exp(row, n, scale)
@@ -132,10 +151,6 @@ macro_rules! compile_for {
         #[target_feature(enable = $features)]
         pub(super) fn multiply(row: &mut [f32], factor: f32) {
             crate::kernel::lanes::multiply(row, factor);
-        }
-        #[target_feature(enable = $features)]
-        pub(super) fn quantise(row: &[f32], out: &mut [u8]) -> crate::kernel::lanes::RowScale {
-            crate::kernel::lanes::quantise(row, out)
         }
         #[target_feature(enable = $features)]
         pub(super) fn residual(
@@ -260,8 +275,8 @@ impl Kernel {
         on_path!(self, gelu(row));
     }
 
-    pub(crate) fn add_layer_norm(self, x: &mut [f32], r: &[f32], norm: (&[f32], &[f32]), eps: f32) {
-        on_path!(self, add_layer_norm(x, r, norm, eps));
+    pub(crate) fn layer_norm(self, x: &mut [f32], norm: (&[f32], &[f32]), eps: f32) {
+        on_path!(self, layer_norm(x, norm, eps));
     }
 
     pub(crate) fn softmax_exp(self, row: &mut [f32], n: usize, scale: f32) -> f32 {
@@ -293,7 +308,66 @@ impl Kernel {
     }
 
     pub(crate) fn to_bf16(self, row: &[f32], out: &mut [u16]) {
-        on_path!(self, to_bf16(row, out));
+        match self {
+            // SAFETY: the path was detected.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => unsafe { avx512::steps::to_bf16(row, out) },
+            _ => on_path!(self, to_bf16(row, out)),
+        }
+    }
+
+    /// [`Self::softmax_exp`] of scores, rounded to bfloat16 into `out`.
+    pub(crate) fn softmax_bf16(
+        self,
+        scores: &mut [f32],
+        n: usize,
+        scale: f32,
+        out: &mut [u16],
+    ) -> f32 {
+        match self {
+            // SAFETY: the path was detected.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => unsafe { avx512::steps::softmax_bf16(scores, n, scale, out) },
+            _ => {
+                let sum = self.softmax_exp(scores, n, scale);
+                self.to_bf16(scores, out);
+                sum
+            }
+        }
+    }
+
+    /// Keys of one head into panels (`pack.rs`); only where [`Self::has_bf16`].
+    pub(crate) fn pack_keys(
+        self,
+        from: &[u16],
+        stride: usize,
+        n: usize,
+        size: usize,
+        to: &mut [u16],
+    ) {
+        match self {
+            // SAFETY: the path was detected.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => unsafe { avx512::steps::pack_keys(from, stride, n, size, to) },
+            _ => pack::keys::<u16, 2>(from, stride, n, size, to),
+        }
+    }
+
+    /// Values of one head into panels (`pack.rs`); only where [`Self::has_bf16`].
+    pub(crate) fn pack_values(
+        self,
+        from: &[u16],
+        stride: usize,
+        n: usize,
+        size: usize,
+        to: &mut [u16],
+    ) {
+        match self {
+            // SAFETY: the path was detected.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Bf16 => unsafe { avx512::steps::pack_values(from, stride, n, size, to) },
+            _ => pack::values::<u16, 2>(from, stride, n, size, to),
+        }
     }
 
     /// `f32` product with panels `[n / 32][k][32]`; `k` is even.
@@ -347,6 +421,7 @@ impl Kernel {
         k: usize,
         panels: &[i8],
         scales: Scales<'_>,
+        finish: Finish,
         out: &mut Out<'_>,
     ) {
         check_shapes(&a, k, panels.len(), Some(scales.bias), out);
@@ -358,7 +433,29 @@ impl Kernel {
         // SAFETY: the path was detected; the shapes were checked above.
         #[cfg(target_arch = "x86_64")]
         unsafe {
-            avx512::matmul_i8(a, k, panels, scales, out);
+            avx512::matmul_i8(a, k, panels, scales, finish, out);
+        }
+    }
+
+    /// The same product, rounded to bfloat16; only where [`Self::has_bf16`].
+    pub(crate) fn matmul_i8_bf16(
+        self,
+        a: Rows<'_, u8>,
+        k: usize,
+        panels: &[i8],
+        scales: Scales<'_>,
+        out: &mut Out<'_, u16>,
+    ) {
+        check_shapes(&a, k, panels.len(), Some(scales.bias), out);
+        check_scales(&a, k, panels.len(), scales);
+        assert!(
+            self.has_bf16(),
+            "bfloat16 results are asked only of paths that multiply them"
+        );
+        // SAFETY: the path was detected; the shapes were checked above.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            avx512::matmul_i8_bf16(a, k, panels, scales, out);
         }
     }
 
@@ -383,12 +480,12 @@ impl Kernel {
 }
 
 /// The kernels read and write through pointers: this is where their bounds are proven.
-fn check_shapes<T>(
+fn check_shapes<T, U>(
     a: &Rows<'_, T>,
     k: usize,
     panel_len: usize,
     bias: Option<&[f32]>,
-    out: &Out<'_>,
+    out: &Out<'_, U>,
 ) {
     let n = panel_len / k;
     assert!(

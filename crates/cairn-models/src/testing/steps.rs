@@ -2,8 +2,8 @@
 
 use super::Random;
 use crate::error::ModelError;
-use crate::kernel::{Kernel, KernelChoice};
-use crate::linear::{Detail, Linear, LinearScratch};
+use crate::kernel::{Finish, Kernel, KernelChoice};
+use crate::linear::{Detail, Linear, LinearScratch, To};
 use crate::manifest::Precision;
 
 /// One linear layer over random numbers: rows are quantised or rounded, multiplied and scaled.
@@ -45,7 +45,7 @@ impl Product {
             self.kernel,
             Detail::Plain,
             &self.x,
-            &mut self.y,
+            To::Floats(&mut self.y, Finish::Plain),
             &mut self.scratch,
         );
         self.y[0]

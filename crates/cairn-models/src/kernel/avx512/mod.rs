@@ -5,8 +5,12 @@
 
 use std::arch::x86_64::*;
 
+pub(super) mod steps;
+
+pub(super) use steps::{gelu, layer_norm, quantise};
+
 use super::blocks::{KC, NR};
-use super::{Out, Rows, Scales, compile_for};
+use super::{Finish, Out, Rows, Scales, compile_for};
 
 /// Rows of a tile: 12 x 2 accumulators leave 8 of 32 registers for panel and broadcast.
 const MR: usize = 12;
@@ -23,7 +27,7 @@ pub(super) fn is_bf16_detected() -> bool {
     is_x86_feature_detected!("avx512bf16")
 }
 
-compile_for!("avx512f,avx512bw,avx512vl,avx512dq");
+compile_for!("avx512f,avx512bw,avx512vl,avx512dq", some);
 
 /// Calls the tile of `$m` rows; the row count must be a constant for the accumulators to be registers.
 macro_rules! tile_of {
@@ -152,28 +156,90 @@ unsafe fn tile_bf16<const M: usize>(tile: &Tile<u16>, b: *const u16) {
     }
 }
 
+/// What is written of a tile of a byte product. A trait, so that each way is compiled into the tile.
+trait Sink: Copy {
+    /// Writes 16 numbers at the place of the tile's row `r` and column `c`.
+    ///
+    /// # Safety
+    /// The place lies inside the result.
+    unsafe fn put(self, r: usize, c: usize, y: __m512);
+}
+
+/// `f32` results finished as [`Finish`] says, which is known when this is compiled.
+#[derive(Clone, Copy)]
+struct Floats<const FINISH: u8> {
+    c: *mut f32,
+    stride: usize,
+}
+
+const PLAIN: u8 = 0;
+const GELU: u8 = 1;
+const ADD: u8 = 2;
+
+impl<const FINISH: u8> Sink for Floats<FINISH> {
+    #[inline(always)]
+    unsafe fn put(self, r: usize, c: usize, y: __m512) {
+        // SAFETY: the caller's promise; these instructions are among those that every tile was compiled for.
+        unsafe {
+            let to = self.c.add(r * self.stride + c);
+            let y = match FINISH {
+                GELU => steps::gelu_of(y),
+                ADD => _mm512_add_ps(_mm512_loadu_ps(to), y),
+                _ => y,
+            };
+            _mm512_storeu_ps(to, y);
+        }
+    }
+}
+
+/// bfloat16 results.
+#[derive(Clone, Copy)]
+struct Halves {
+    c: *mut u16,
+    stride: usize,
+}
+
+impl Sink for Halves {
+    #[inline(always)]
+    unsafe fn put(self, r: usize, c: usize, y: __m512) {
+        // SAFETY: the caller's promise; `Halves` is used only where the bfloat16 instructions were found.
+        unsafe {
+            let halves: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(y));
+            _mm256_storeu_si256(self.c.add(r * self.stride + c).cast(), halves);
+        }
+    }
+}
+
+/// The left side of a byte product.
+#[derive(Clone, Copy)]
+struct Bytes {
+    a: *const u8,
+    lda: usize,
+    k: usize,
+}
+
 /// # Safety
-/// `tile` has `M` rows from row `i` of the scales, `b` is panel `p` of `tile.k` rows, `tile.k` is a multiple of 4.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-unsafe fn tile_i8<const M: usize>(
-    tile: &Tile<u8>,
+/// `left` and the sink have `M` rows from row `i` of the scales, `b` is panel `p` of `left.k` rows, `left.k` is a multiple of 4.
+#[inline(always)]
+unsafe fn tile_i8<S: Sink, const M: usize>(
+    left: Bytes,
     b: *const i8,
     scales: &Scales<'_>,
     i: usize,
     p: usize,
+    sink: S,
 ) {
     // SAFETY: see above.
     unsafe {
         let mut acc = [[_mm512_setzero_si512(); 2]; M];
-        for four in 0..tile.k / 4 {
+        for four in 0..left.k / 4 {
             let b = b.add(four * 4 * NR);
             let b0 = _mm512_loadu_si512(b.cast());
             let b1 = _mm512_loadu_si512(b.add(2 * NR).cast());
             for (i, acc) in acc.iter_mut().enumerate() {
-                let x = tile
+                let x = left
                     .a
-                    .add(i * tile.lda + 4 * four)
+                    .add(i * left.lda + 4 * four)
                     .cast::<i32>()
                     .read_unaligned();
                 let x = _mm512_set1_epi32(x);
@@ -193,9 +259,105 @@ unsafe fn tile_i8<const M: usize>(
                 let factor = _mm512_mul_ps(columns, _mm512_set1_ps(row.scale));
                 // Not fused, so that all paths round alike.
                 let y = _mm512_add_ps(_mm512_mul_ps(exact, factor), bias);
-                _mm512_storeu_ps(tile.c.add(r * tile.ldc + half * 16), y);
+                sink.put(r, half * 16, y);
             }
         }
+    }
+}
+
+/// Tiles over all rows and panels; `sink` gives where a tile at row `i` and column `j` goes.
+///
+/// # Safety
+/// Shapes as `check_shapes` and `check_scales` prove them, and a sink for them.
+#[inline(always)]
+unsafe fn tiles_i8<S: Sink>(
+    a: Rows<'_, u8>,
+    k: usize,
+    panels: &[i8],
+    scales: &Scales<'_>,
+    sink: impl Fn(usize, usize) -> S,
+) {
+    for (p, panel) in panels.chunks_exact(k * NR).enumerate() {
+        let b = panel.as_ptr();
+        let mut i = 0;
+        while i < a.m {
+            let m = MR.min(a.m - i);
+            // SAFETY: rows i..i + m and columns of panel p lie inside the checked shapes.
+            unsafe {
+                let left = Bytes {
+                    a: a.data.as_ptr().add(i * a.stride),
+                    lda: a.stride,
+                    k,
+                };
+                let sink = sink(i, p * NR);
+                match m {
+                    12 => tile_i8::<S, 12>(left, b, scales, i, p, sink),
+                    11 => tile_i8::<S, 11>(left, b, scales, i, p, sink),
+                    10 => tile_i8::<S, 10>(left, b, scales, i, p, sink),
+                    9 => tile_i8::<S, 9>(left, b, scales, i, p, sink),
+                    8 => tile_i8::<S, 8>(left, b, scales, i, p, sink),
+                    7 => tile_i8::<S, 7>(left, b, scales, i, p, sink),
+                    6 => tile_i8::<S, 6>(left, b, scales, i, p, sink),
+                    5 => tile_i8::<S, 5>(left, b, scales, i, p, sink),
+                    4 => tile_i8::<S, 4>(left, b, scales, i, p, sink),
+                    3 => tile_i8::<S, 3>(left, b, scales, i, p, sink),
+                    2 => tile_i8::<S, 2>(left, b, scales, i, p, sink),
+                    _ => tile_i8::<S, 1>(left, b, scales, i, p, sink),
+                }
+            }
+            i += m;
+        }
+    }
+}
+
+/// # Safety
+/// Shapes as `check_shapes` and `check_scales` prove them.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vnni")]
+pub(super) unsafe fn matmul_i8(
+    a: Rows<'_, u8>,
+    k: usize,
+    panels: &[i8],
+    scales: Scales<'_>,
+    finish: Finish,
+    out: &mut Out<'_>,
+) {
+    let (c, stride) = (out.data.as_mut_ptr(), out.stride);
+    // SAFETY: the caller's promise; every place lies inside the checked result.
+    unsafe {
+        match finish {
+            Finish::Plain => tiles_i8(a, k, panels, &scales, |i, j| Floats::<PLAIN> {
+                c: c.add(i * stride + j),
+                stride,
+            }),
+            Finish::Gelu => tiles_i8(a, k, panels, &scales, |i, j| Floats::<GELU> {
+                c: c.add(i * stride + j),
+                stride,
+            }),
+            Finish::Add => tiles_i8(a, k, panels, &scales, |i, j| Floats::<ADD> {
+                c: c.add(i * stride + j),
+                stride,
+            }),
+        }
+    }
+}
+
+/// # Safety
+/// Shapes as `check_shapes` and `check_scales` prove them.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16")]
+pub(super) unsafe fn matmul_i8_bf16(
+    a: Rows<'_, u8>,
+    k: usize,
+    panels: &[i8],
+    scales: Scales<'_>,
+    out: &mut Out<'_, u16>,
+) {
+    let (c, stride) = (out.data.as_mut_ptr(), out.stride);
+    // SAFETY: the caller's promise; every place lies inside the checked result.
+    unsafe {
+        tiles_i8(a, k, panels, &scales, |i, j| Halves {
+            c: c.add(i * stride + j),
+            stride,
+        });
     }
 }
 
@@ -265,37 +427,6 @@ pub(super) unsafe fn matmul_bf16(
                 }
                 i += m;
             }
-        }
-    }
-}
-
-/// # Safety
-/// Shapes as `check_shapes` and `check_scales` prove them.
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(super) unsafe fn matmul_i8(
-    a: Rows<'_, u8>,
-    k: usize,
-    panels: &[i8],
-    scales: Scales<'_>,
-    out: &mut Out<'_>,
-) {
-    for (p, panel) in panels.chunks_exact(k * NR).enumerate() {
-        let mut i = 0;
-        while i < a.m {
-            let m = MR.min(a.m - i);
-            // SAFETY: rows i..i + m and columns of panel p lie inside the checked shapes.
-            unsafe {
-                let tile = Tile {
-                    a: a.data.as_ptr().add(i * a.stride),
-                    lda: a.stride,
-                    k,
-                    c: out.data.as_mut_ptr().add(i * out.stride + p * NR),
-                    ldc: out.stride,
-                    start: Start::Zero,
-                };
-                tile_of!(m, tile_i8(&tile, panel.as_ptr(), &scales, i, p));
-            }
-            i += m;
         }
     }
 }
