@@ -4,8 +4,18 @@
 //! Everything that is generated follows from a seed alone, on every machine.
 
 mod corpus;
+mod exact;
+mod latencies;
+mod machine;
 mod random;
+mod table;
+mod vectors;
 mod words;
 
 pub use corpus::{Corpus, GeneratedDocument, GeneratedQuestion};
+pub use exact::{Exact, Offered};
+pub use latencies::Latencies;
+pub use machine::{Machine, ProcessMemory, bytes_below, children_of};
 pub use random::Random;
+pub use table::Table;
+pub use vectors::Mixture;
