@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::words::{MONTHS, Pattern, Piece, SYLLABLES, Words};
 
 /// Words of a paragraph, on average: about 200 wordpieces with the default model's tokenizer, so that a paragraph is a chunk.
-const WORDS_PER_PARAGRAPH: usize = 112;
+const WORDS_PER_PARAGRAPH: usize = 140;
 /// Paragraphs vary by so many words up and down.
 const SPREAD: usize = 24;
 /// Words of its subject that a document prefers.
@@ -233,7 +233,7 @@ mod tests {
         for number in 0..50 {
             for paragraph in corpus.document(number, 4).paragraphs {
                 let n_words = paragraph.split_whitespace().count();
-                assert!((80..=165).contains(&n_words), "{n_words}: {paragraph}");
+                assert!((105..=190).contains(&n_words), "{n_words}: {paragraph}");
                 assert!(!paragraph.contains(['{', '}']), "{paragraph}");
             }
         }

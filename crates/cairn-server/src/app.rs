@@ -350,6 +350,12 @@ impl App {
         }
     }
 
+    /// The search engine at present, for what searches in this process and needs no API.
+    #[must_use]
+    pub fn engine(&self) -> Arc<Engine> {
+        self.core().engine.clone()
+    }
+
     /// What searches and writes use at present.
     pub(crate) fn core(&self) -> Arc<Core> {
         self.0

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use cairn_server::api::SearchMode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::bench::BenchArgs;
+
 /// Answers questions from your own documents and cites the exact place of every statement.
 #[derive(Debug, Parser)]
 #[command(
@@ -106,6 +108,8 @@ pub(crate) enum Command {
     },
     /// Measure retrieval and answers on a data set with known answers
     Eval(EvalArgs),
+    /// Measure speed, memory and recall on generated data or a folder
+    Bench(BenchArgs),
     /// Show the configuration: every key, its value and where it came from
     Config,
     /// Show what is in the data folder and whether a server runs on it

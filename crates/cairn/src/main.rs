@@ -139,6 +139,7 @@ async fn run(cli: Cli, settings: Settings, output: Output) -> Result<u8, Failure
             let own_dir = global.data_dir.is_some();
             commands::eval::run(args, &settings, &llm, own_dir, output).await
         }
+        Command::Bench(args) => commands::bench::run(args, &settings, global.config, output).await,
         command => {
             let embedding = if matches!(command, Command::Models(_)) {
                 Embedding::WhereUsable
@@ -215,6 +216,7 @@ async fn dispatch(
         Command::Index(command) => commands::maintain::index(client, command, output).await,
         Command::Serve { .. }
         | Command::Eval(_)
+        | Command::Bench(_)
         | Command::Config
         | Command::Completions { .. }
         | Command::Launch { .. }

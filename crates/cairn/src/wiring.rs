@@ -14,7 +14,7 @@ use cairn_models::{LoadOptions, ModelError, ModelStore, NativeEmbedder};
 use cairn_server::{App, AppParts, ServerSettings};
 use cairn_store::{BlobLimits, BlobStore, DataDir, SqliteCatalog};
 use cairn_types::ports::{Catalog, Embedder};
-use cairn_types::{Clock, ErrorKind, SystemClock, SystemPurpose, SystemScope};
+use cairn_types::{Clock, ErrorKind, SystemClock, SystemPurpose, SystemScope, TenantId};
 use cairn_web::{Allowed, ExtraRoots, WebClient, WebOptions};
 
 use crate::config::Settings;
@@ -36,6 +36,21 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// The truth.
+    pub(crate) const fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.parts.catalog
+    }
+
+    /// The embedding model in use.
+    pub(crate) const fn embedder(&self) -> Option<&Arc<dyn Embedder>> {
+        self.parts.embedder.as_ref()
+    }
+
+    /// The tenant of the command line.
+    pub(crate) const fn tenant(&self) -> TenantId {
+        self.parts.tenant
+    }
+
     /// The write path over these parts.
     pub(crate) fn pipeline(&self) -> Pipeline {
         let AppParts {
@@ -129,7 +144,8 @@ pub(crate) async fn parts(
     Ok(Parts { dir, parts })
 }
 
-fn load_options(settings: &Settings) -> Result<LoadOptions, Failure> {
+/// How the embedding model is loaded.
+pub(crate) fn load_options(settings: &Settings) -> Result<LoadOptions, Failure> {
     Ok(LoadOptions {
         threads: settings.model_threads,
         precision: None,

@@ -1,6 +1,7 @@
 //! One module per command; each is a client of the API, but for those that need no data folder.
 
 pub(crate) mod ask;
+pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod docs;
 pub(crate) mod eval;

@@ -9,6 +9,7 @@
 
 mod ask;
 mod bad_input;
+mod bench;
 mod configuration;
 mod data_folder;
 mod documents;
