@@ -61,6 +61,21 @@ impl<'a> Archive<'a> {
         (name, done.map(|()| bytes))
     }
 
+    /// Bytes of the member `name` where they are at most `max_bytes`, and it is whole; for what can be done without.
+    pub(crate) fn read_small(&mut self, name: &str, max_bytes: u64) -> Option<Vec<u8>> {
+        let member = self.zip.by_name(name).ok()?;
+        if member.size() > max_bytes {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        // The size that an archive states is not believed.
+        let n_read = member
+            .take(max_bytes.saturating_add(1))
+            .read_to_end(&mut bytes);
+        self.cx.count_expanded(bytes.len() as u64).ok()?;
+        (n_read.is_ok() && bytes.len() as u64 <= max_bytes).then_some(bytes)
+    }
+
     /// Whether the member at `index` is a symbolic link, whose content is the path that it points to.
     pub(crate) fn is_link(&mut self, index: usize) -> bool {
         let member = self.zip.by_index_raw(index);

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 
 use crate::error::ExtractError;
+use crate::inset::Insets;
 use crate::options::ExtractOptions;
 use crate::tools::{ToolError, ToolRequest, Tools};
 
@@ -40,16 +41,14 @@ pub(crate) struct Context<'a> {
     n_expanded: Cell<u64>,
     n_parts: Cell<usize>,
     depth: Cell<usize>,
+    /// What the document has had of the pictures within it.
+    pub(crate) insets: RefCell<Insets>,
     /// Of the document that is being read, after those of the documents around it.
     damages: RefCell<Vec<Damage>>,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) const fn new(
-        options: &'a ExtractOptions,
-        origin: Origin,
-        tools: &'a dyn Tools,
-    ) -> Self {
+    pub(crate) fn new(options: &'a ExtractOptions, origin: Origin, tools: &'a dyn Tools) -> Self {
         Self {
             options,
             origin,
@@ -57,6 +56,7 @@ impl<'a> Context<'a> {
             n_expanded: Cell::new(0),
             n_parts: Cell::new(0),
             depth: Cell::new(0),
+            insets: RefCell::default(),
             damages: RefCell::new(Vec::new()),
         }
     }
@@ -103,6 +103,12 @@ impl<'a> Context<'a> {
             return Err(ExtractError::too_large("expanded archive in bytes", limit));
         }
         Ok(())
+    }
+
+    /// Bytes that may still come out of containers.
+    pub(crate) fn room(&self) -> u64 {
+        let limit = self.options.max_expanded_bytes;
+        limit.saturating_sub(self.n_expanded.get())
     }
 
     /// Whether a budget is used up, so that nothing more can be read of this document.

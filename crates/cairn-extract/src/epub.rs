@@ -15,6 +15,7 @@ use crate::builder::Builder;
 use crate::context::Context;
 use crate::error::ExtractError;
 use crate::html;
+use crate::inset;
 use crate::xml::{attr, part_text, reader, reference};
 
 /// What obfuscates fonts and hides no text (EPUB 3.3 section 4.3, and Adobe's own way).
@@ -62,7 +63,18 @@ pub(crate) fn read(
             Ok(Some(content)) if chapter.is_contents => {
                 builder.left_out(html::count_page(&content));
             }
-            Ok(Some(content)) => html::read_chapter(&content, builder),
+            Ok(Some(content)) => {
+                let folder = chapter
+                    .name
+                    .rsplit_once('/')
+                    .map_or("", |(folder, _)| folder);
+                let find = |address: &str| {
+                    let name = resolve(folder, address);
+                    archive.read_small(&name, inset::MAX_BYTES)
+                };
+                let mut pictures = html::Pictures::beside(cx, find);
+                html::read_chapter(&content, &mut pictures, builder);
+            }
             Ok(None) => failed(&chapter.name, "it is not in the archive", builder),
             Err(error) => failed(&chapter.name, &error.to_string(), builder),
         }

@@ -11,8 +11,9 @@ use crate::error::ExtractError;
 use crate::options::ExtractOptions;
 use crate::tools::{LegacyFormat, NoTools, Tools};
 use crate::{
-    asciidoc, code, containers, delimited, docx, epub, html, image, json, legacy, mail, markdown,
-    notebook, odf, pdf, pptx, rst, rtf, speech, spreadsheet, subtitles, text, xml_document,
+    asciidoc, code, containers, delimited, docx, epub, html, image, inset, json, legacy, mail,
+    markdown, notebook, odf, pdf, pptx, rst, rtf, speech, spreadsheet, subtitles, text,
+    xml_document,
 };
 
 /// Version of the readers' output, part of a rendition's fingerprint: rises whenever output changes.
@@ -112,6 +113,7 @@ pub(crate) fn read_as(
     if let Some(extracted) = read? {
         return Ok(extracted);
     }
+    inset::finish(cx, &mut builder);
     for damage in damages {
         builder.failed(damage.n_missing);
         let (member, reason) = (damage.member, damage.reason);

@@ -3,6 +3,7 @@
 mod archive;
 mod asciidoc;
 mod builder;
+mod calendar;
 mod code;
 mod containers;
 mod context;
@@ -16,6 +17,7 @@ mod extract;
 pub mod fuzzing;
 mod html;
 mod image;
+mod inset;
 mod json;
 mod legacy;
 mod mail;

@@ -22,6 +22,9 @@ pub struct ExtractOptions {
     pub max_parts: usize,
     /// Levels of documents within documents: an archive in an attachment of a mail is the third.
     pub max_depth: usize,
+    /// Pictures within one document (not pages of scans, nor pictures that are documents) whose text is recognised, at all
+    /// levels; 0 for none.
+    pub max_inset_pictures: u32,
     /// Elements of one document; the rest is named in a warning.
     pub max_elements: usize,
     /// Tried one after the other on encrypted documents.
@@ -83,6 +86,8 @@ impl Default for ExtractOptions {
             max_zip_entries: 10_000,
             max_parts: 10_000,
             max_depth: 5,
+            // A picture takes one to some seconds.
+            max_inset_pictures: 30,
             max_elements: 500_000,
             passwords: Passwords::default(),
         }

@@ -192,6 +192,7 @@ fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {
     let options = ExtractOptions {
         pdfium: find_pdfium(settings.pdfium.as_deref()),
         passwords: settings.passwords.clone(),
+        max_inset_pictures: settings.ocr_pictures,
         ..ExtractOptions::default()
     };
     let limits = WorkerLimits {

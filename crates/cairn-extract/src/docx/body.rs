@@ -18,6 +18,8 @@ pub(super) enum Item {
     Table(Vec<Vec<SpanCell>>),
     /// Alternative text of a picture.
     Image(String),
+    /// Relationship of a picture.
+    Picture(String),
     /// Relationship of a chart.
     Chart(String),
     /// Relationship of a diagram's data.
@@ -208,7 +210,11 @@ impl State {
             "oMath" => self.formula = Some(Math::default()),
             "sdt" => self.is_prompt = false,
             "showingPlcHdr" => self.is_prompt = is_on(element),
-            "blip" | "imagedata" => self.part.n_images += 1,
+            "blip" | "imagedata" => {
+                self.part.n_images += 1;
+                let name = if local == "blip" { "embed" } else { "id" };
+                self.refer(element, name, Item::Picture);
+            }
             "docPr" => {
                 let alt = attr(element, "descr").filter(|alt| !alt.trim().is_empty());
                 if let (Some(alt), Some(Frame::Paragraph(paragraph))) =
@@ -401,7 +407,7 @@ fn add_plain(text: &mut String, item: Item) {
                 rows.iter().map(row).collect::<Vec<_>>().join("\n")
             }
             Item::Image(alt) => alt,
-            Item::Chart(_) | Item::Diagram(_) | Item::Object(_) => continue,
+            Item::Picture(_) | Item::Chart(_) | Item::Diagram(_) | Item::Object(_) => continue,
         };
         if line.trim().is_empty() {
             continue;

@@ -80,7 +80,11 @@ fn push_furniture(parts: &[String], builder: &mut Builder) {
                     .map(|cell| cell.text.as_str())
                     .collect::<Vec<_>>()
                     .join(" "),
-                Item::Image(_) | Item::Chart(_) | Item::Diagram(_) | Item::Object(_) => continue,
+                Item::Image(_)
+                | Item::Picture(_)
+                | Item::Chart(_)
+                | Item::Diagram(_)
+                | Item::Object(_) => continue,
             };
             text.push_str(&collapse(&line));
             text.push('\n');
@@ -131,6 +135,10 @@ impl State<'_, '_> {
             Item::Paragraph(paragraph) => self.paragraph(paragraph)?,
             Item::Table(rows) => push_span_table(self.builder, rows, None),
             Item::Image(alt) => push_alt(alt, None, self.builder),
+            Item::Picture(id) => {
+                let part = self.rels.target(id);
+                self.package.inset(part, None, self.builder);
+            }
             Item::Chart(id) => {
                 self.package
                     .chart(self.rels.target(id), None, self.builder)?;

@@ -8,6 +8,7 @@
 mod depth;
 mod furniture;
 mod page_meta;
+mod pictures;
 mod shown;
 mod table;
 mod walk;
@@ -15,6 +16,7 @@ mod xhtml;
 
 pub use page_meta::PageMeta;
 pub(crate) use page_meta::page_meta;
+pub(crate) use pictures::Pictures;
 
 use scraper::{ElementRef, Html, node::Element as Tag};
 use shown::{is_drawing, shown_chars, visible_chars};
@@ -48,10 +50,12 @@ pub(crate) fn read(bytes: &[u8], cx: &Context<'_>, builder: &mut Builder) {
     let n_shown = shown_chars(body);
     let n_body = visible_chars(body);
     let n_before = builder.report.chars_seen;
+    let pictures = &mut Pictures::of_page(cx);
     match cx.origin {
         Origin::File => walk::walk(
             named_content(&document, n_body).unwrap_or(body),
             Content::Article,
+            pictures,
             builder,
         ),
         Origin::WebPage => {
@@ -60,17 +64,17 @@ pub(crate) fn read(bytes: &[u8], cx: &Context<'_>, builder: &mut Builder) {
             let root = body.map(|body| furniture::content(&document, body));
             // Where hardly anything is left, the page was taken for its own frame.
             match root.filter(|root| visible_chars(*root) * 100 >= n_body * MIN_KEPT_PERCENT) {
-                Some(root) => walk::walk(root, Content::Article, builder),
+                Some(root) => walk::walk(root, Content::Article, pictures, builder),
                 None => {
                     let document = parse(bytes, &mut Builder::new(0));
                     if let Some(body) = find(&document, |tag| tag.name() == "body") {
-                        walk::walk(body, Content::All, builder);
+                        walk::walk(body, Content::All, pictures, builder);
                     }
                 }
             }
         }
     }
-    let n_read = builder.report.chars_seen - n_before;
+    let n_read = builder.report.chars_seen - n_before - pictures.n_seen();
     builder.left_out(n_shown.saturating_sub(n_read));
 }
 
@@ -86,15 +90,15 @@ fn named_content(document: &Html, n_body: u64) -> Option<ElementRef<'_>> {
 }
 
 /// Reads a chapter of a book: all of its body is content, notes at the side too.
-pub(crate) fn read_chapter(bytes: &[u8], builder: &mut Builder) {
+pub(crate) fn read_chapter(bytes: &[u8], pictures: &mut Pictures<'_>, builder: &mut Builder) {
     let document = parse(bytes, builder);
     let Some(body) = find(&document, |tag| tag.name() == "body") else {
         return;
     };
     let n_shown = shown_chars(body);
     let n_before = builder.report.chars_seen;
-    walk::walk(body, Content::All, builder);
-    let n_read = builder.report.chars_seen - n_before;
+    walk::walk(body, Content::All, pictures, builder);
+    let n_read = builder.report.chars_seen - n_before - pictures.n_seen();
     builder.left_out(n_shown.saturating_sub(n_read));
 }
 
@@ -131,7 +135,8 @@ fn parse(bytes: &[u8], builder: &mut Builder) -> Html {
 /// Reads a piece of HTML inside another format.
 pub(crate) fn read_fragment(text: &str, builder: &mut Builder) {
     let document = Html::parse_fragment(&depth::limit(text));
-    walk::walk(document.root_element(), Content::All, builder);
+    let root = document.root_element();
+    walk::walk(root, Content::All, &mut Pictures::none(), builder);
 }
 
 /// `charset=` or an XML declaration's `encoding=` in the first kibibyte, where the bytes are not UTF-8 anyway.

@@ -3,6 +3,7 @@
 use cairn_types::{Element, ElementKind};
 use scraper::{ElementRef, Node, node::Element as Tag};
 
+use super::pictures::Pictures;
 use super::shown::{MAX_FRAMES, field_value, frame_page};
 use super::{Content, is_hidden, table};
 use crate::builder::Builder;
@@ -11,14 +12,26 @@ use crate::prose::{Lists, push_block};
 use crate::text::collapse_lines;
 
 /// Adds what is below `root`, in document order.
-pub(super) fn walk(root: ElementRef<'_>, content: Content, builder: &mut Builder) {
-    walk_frame(root, content, 0, builder);
+pub(super) fn walk(
+    root: ElementRef<'_>,
+    content: Content,
+    pictures: &mut Pictures<'_>,
+    builder: &mut Builder,
+) {
+    walk_frame(root, content, 0, pictures, builder);
 }
 
 /// The same for a page within `n_frames` others.
-fn walk_frame(root: ElementRef<'_>, content: Content, n_frames: usize, builder: &mut Builder) {
+fn walk_frame(
+    root: ElementRef<'_>,
+    content: Content,
+    n_frames: usize,
+    pictures: &mut Pictures<'_>,
+    builder: &mut Builder,
+) {
     let mut state = State {
         builder,
+        pictures,
         content,
         n_frames,
         text: String::new(),
@@ -27,6 +40,7 @@ fn walk_frame(root: ElementRef<'_>, content: Content, n_frames: usize, builder: 
         heading: None,
         pre: None,
         n_tables: 0,
+        waiting: Vec::new(),
     };
     let mut node = *root;
     loop {
@@ -69,8 +83,9 @@ fn walk_frame(root: ElementRef<'_>, content: Content, n_frames: usize, builder: 
     }
 }
 
-struct State<'b> {
+struct State<'b, 'p> {
     builder: &'b mut Builder,
+    pictures: &'b mut Pictures<'p>,
     content: Content,
     /// Pages around this one.
     n_frames: usize,
@@ -83,9 +98,11 @@ struct State<'b> {
     pre: Option<Option<String>>,
     /// Layout tables that are open.
     n_tables: usize,
+    /// Pictures whose text follows the open block.
+    waiting: Vec<(String, Vec<u8>)>,
 }
 
-impl State<'_> {
+impl State<'_, '_> {
     fn add_text(&mut self, text: &str) {
         if self.pre.is_some() {
             self.text.push_str(text);
@@ -208,12 +225,24 @@ impl State<'_> {
         if let Some(page) = frame_page(tag) {
             self.flush();
             let n_frames = self.n_frames + 1;
-            walk_frame(page.root_element(), self.content, n_frames, self.builder);
+            let root = page.root_element();
+            walk_frame(root, self.content, n_frames, self.pictures, self.builder);
         }
     }
 
     fn image(&mut self, tag: &Tag) {
         self.builder.report.images += 1;
+        self.alternative(tag);
+        let Some(source) = tag.attr("src") else {
+            return;
+        };
+        if let Some(found) = self.pictures.find(source) {
+            // It stands where the picture does: between what was before and what comes.
+            self.waiting.push(found);
+        }
+    }
+
+    fn alternative(&mut self, tag: &Tag) {
         let Some(alt) = tag.attr("alt").map(str::trim).filter(|alt| !alt.is_empty()) else {
             return;
         };
@@ -229,6 +258,13 @@ impl State<'_> {
     /// Ends the open block.
     fn flush(&mut self) {
         let text = std::mem::take(&mut self.text);
+        self.block(&text);
+        for (name, bytes) in std::mem::take(&mut self.waiting) {
+            self.pictures.push(&name, &bytes, self.builder);
+        }
+    }
+
+    fn block(&mut self, text: &str) {
         if text.trim().is_empty() {
             return;
         }
@@ -240,7 +276,7 @@ impl State<'_> {
                 self.marker.take(),
             ),
         };
-        push_block(self.builder, kind, level, marker, &text);
+        push_block(self.builder, kind, level, marker, text);
     }
 }
 

@@ -295,31 +295,10 @@ impl Fixed {
     }
 }
 
-/// `2024-03-04 09:00 UTC` from seconds since 1970; civil date from day number after Howard Hinnant's
-/// `days_from_civil` (public domain description of the proleptic Gregorian calendar).
+/// `2024-03-04 09:00 UTC` from seconds since 1970; nothing for earlier times, which programs write for none.
 fn utc(seconds: i64) -> Option<String> {
-    if !(0..=253_402_300_799).contains(&seconds) {
-        return None;
-    }
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_idx = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_idx + 2) / 5 + 1;
-    let month = if month_idx < 10 {
-        month_idx + 3
-    } else {
-        month_idx - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (rest / 3_600, rest / 60 % 60);
-    Some(format!(
-        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC"
-    ))
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    (seconds >= 0).then(|| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
 #[cfg(test)]
@@ -402,6 +381,7 @@ mod tests {
         assert_eq!(utc(951_782_400).as_deref(), Some("2000-02-29 00:00 UTC"));
         assert_eq!(utc(1_735_689_599).as_deref(), Some("2024-12-31 23:59 UTC"));
         assert_eq!(utc(-1), None);
+        assert_eq!(utc(i64::MAX), None);
     }
 
     proptest! {

@@ -63,7 +63,7 @@ pub(crate) fn count_page(builder: &mut Builder, page: &OcrPage, number: Option<u
 }
 
 /// Lines joined by spaces; a word that a line break parted joined without its hyphen.
-fn join(paragraph: &OcrParagraph) -> String {
+pub(super) fn join(paragraph: &OcrParagraph) -> String {
     let mut out = String::new();
     for line in paragraph {
         for (idx, word) in line.iter().enumerate() {

@@ -77,6 +77,12 @@ pub(crate) struct OcrPage {
 }
 
 impl OcrPage {
+    /// The text, one paragraph a line.
+    pub(crate) fn text(&self) -> String {
+        let lines: Vec<String> = self.paragraphs.iter().map(super::elements::join).collect();
+        lines.join("\n")
+    }
+
     /// All words in reading order.
     pub(crate) fn words(&self) -> impl Iterator<Item = &OcrWord> {
         self.paragraphs.iter().flatten().flatten()

@@ -89,6 +89,8 @@ struct Reader<'a, 'b> {
     max_pages: u32,
     n_pages: u32,
     page: Option<u32>,
+    /// The slide holds nothing but pictures, which are read as what it says.
+    is_all_pictures: bool,
     depth: usize,
     n_objects: usize,
 }
@@ -101,6 +103,7 @@ impl<'a, 'b> Reader<'a, 'b> {
             max_pages: cx.options.max_pages,
             n_pages: 0,
             page: None,
+            is_all_pictures: false,
             depth: 0,
             n_objects: 0,
         }
@@ -221,14 +224,17 @@ impl<'a, 'b> Reader<'a, 'b> {
             && shape.items.is_empty()
         {
             let is_here = |package: &Package<'_>| package.has(path.trim_start_matches("./"));
-            if self
-                .package
-                .as_ref()
-                .is_some_and(|package| !is_here(package))
-            {
-                let reason = "a picture is missing or linked from elsewhere";
-                self.builder
-                    .warn(WarningCode::Unreadable, self.page, reason);
+            match &mut self.package {
+                Some(package) if !is_here(package) => {
+                    let reason = "a picture is missing or linked from elsewhere";
+                    self.builder
+                        .warn(WarningCode::Unreadable, self.page, reason);
+                }
+                Some(package) if !self.is_all_pictures => {
+                    let part = path.trim_start_matches("./");
+                    package.inset(Some(part), self.page, self.builder);
+                }
+                _ => {}
             }
         }
         push_alt(&shape.alt, self.page, self.builder);
@@ -290,6 +296,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         } else {
             2
         };
+        self.is_all_pictures = !placed.iter().any(|placed| placed.is_content);
         let stand_in = stand_in_title(&placed);
         if stand_in.is_none() && !placed.iter().any(|placed| placed.is_title) {
             // Without a title the slide would seem to belong to the one before it.
@@ -306,7 +313,7 @@ impl<'a, 'b> Reader<'a, 'b> {
                 self.items(one)?;
             }
         }
-        if !placed.iter().any(|placed| placed.is_content) {
+        if std::mem::take(&mut self.is_all_pictures) {
             self.recognize(page)?;
         }
         let (furniture, notes): (Vec<&Item>, Vec<&Item>) =

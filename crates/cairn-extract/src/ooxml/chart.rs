@@ -11,6 +11,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::TextBody;
 use crate::builder::{Builder, count_text};
+use crate::calendar;
 use crate::table::{Table, push_table};
 use crate::text::{clean, collapse};
 use crate::xml::{attr, reader, reference};
@@ -384,12 +385,15 @@ fn shown(text: &str, format: &str) -> String {
         return format!("{:.1$}%", number * 100.0, n_decimals.min(10));
     }
     let is_date = bare.contains('y') || (bare.contains('d') && bare.contains('m'));
-    if is_date && (1.0..2_958_466.0).contains(&number) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "checked to be below 3 million"
-        )]
-        return date(number.floor() as i64 - EPOCH_DAYS);
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "checked to be below 3 million"
+    )]
+    if is_date
+        && (1.0..2_958_466.0).contains(&number)
+        && let Some(date) = calendar::day(number.floor() as i64 - EPOCH_DAYS)
+    {
+        return date.to_string();
     }
     // Fifteen digits are what spreadsheets calculate with; more are noise of binary fractions.
     let rounded: f64 = format!("{number:.14e}").parse().unwrap_or(number);
@@ -422,26 +426,6 @@ fn without_literals(format: &str) -> String {
     } else {
         bare
     }
-}
-
-/// Days since 1970-01-01 as year-month-day.
-///
-/// Civil from days, Howard Hinnant, "chrono-compatible low-level date algorithms"; for days after 1899 only.
-fn date(days: i64) -> String {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 {
-        from_march + 3
-    } else {
-        from_march - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::builder::{Builder, count_text};
 use crate::context::Context;
 use crate::error::ExtractError;
 use crate::extract::read_part;
+use crate::inset;
 use crate::text::{clean, collapse};
 use crate::xml::{attr, part_text, reader, reference};
 
@@ -192,6 +193,20 @@ impl<'a> Package<'a> {
             builder.warn(warning.code, Some(page), warning.reason);
         }
         Ok(is_read)
+    }
+
+    /// Reads what stands in the picture `part`, which is a part of a text; see [`inset`].
+    pub(crate) fn inset(&mut self, part: Option<&str>, page: Option<u32>, builder: &mut Builder) {
+        let Some(member) = part.and_then(|part| self.names.get(&part.to_lowercase())) else {
+            return;
+        };
+        if !inset::is_open(self.cx) {
+            return;
+        }
+        if let Some(bytes) = self.archive.read_small(member, inset::MAX_BYTES) {
+            let name = member.rsplit('/').next().unwrap_or(member);
+            inset::push(self.cx, name, &bytes, page, builder);
+        }
     }
 
     /// Reads the chart in `part`; without a part, or values in it, there is a warning.

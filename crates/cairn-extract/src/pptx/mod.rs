@@ -166,7 +166,11 @@ impl Deck<'_, '_> {
             }
             None => self.builder.report.pages_failed += 1,
         }
-        if self.builder.report.chars_kept == n_before && !pictures.is_empty() {
+        if self.builder.report.chars_kept > n_before {
+            for picture in &pictures {
+                self.package.inset(Some(picture), Some(page), self.builder);
+            }
+        } else if !pictures.is_empty() {
             self.recognize(&pictures, page)?;
         }
         for notes in rels.of_kind("notesSlide") {

@@ -1,7 +1,7 @@
 //! What lies over the cells of a sheet: charts, text boxes, pictures (ECMA-376 part 1, section 20.5).
 //!
 //! In the order of the drawing part. A chart gives its titles and the values that it caches; one without cached values
-//! says nothing, since its values stand in the sheet. Pictures count; of them only their description is read. Not covered:
+//! says nothing, since its values stand in the sheet. Of pictures their description is read, and their text where it is recognised. Not covered:
 //! shapes of the old VML drawings (what they hold beside comments are form controls), diagrams.
 
 use quick_xml::events::{BytesStart, Event};
@@ -20,6 +20,8 @@ enum Item {
     Text(Box<TextBody>),
     /// Description of a picture or chart.
     Description(String),
+    /// Relationship of a picture.
+    Picture(String),
 }
 
 /// Adds what the drawings of the sheet in `part` hold.
@@ -49,6 +51,7 @@ pub(super) fn push_drawings(
                     builder.paragraph(collapse_lines(&clean(&body.plain()).0));
                 }
                 Item::Description(text) => push_alt(&text, None, builder),
+                Item::Picture(id) => package.inset(rels.target(&id), None, builder),
             }
         }
     }
@@ -109,7 +112,10 @@ fn start(
     }
     match element.local_name().as_ref() {
         "chart" => items.extend(attr(element, "id").map(Item::Chart)),
-        "blip" => *n_images += 1,
+        "blip" => {
+            *n_images += 1;
+            items.extend(attr(element, "embed").map(Item::Picture));
+        }
         "cNvPr" => items.extend(attr(element, "descr").map(Item::Description)),
         _ => {}
     }

@@ -11,6 +11,7 @@
 use std::fmt::Write as _;
 
 use super::number_section::{Digits, fraction, plain, scientific};
+use crate::calendar;
 
 /// A parsed format code.
 #[derive(Debug, Clone, PartialEq)]
@@ -513,29 +514,6 @@ fn unix_day(day: i64, epoch: Epoch) -> i64 {
     }
 }
 
-/// Year, month and day of the Gregorian calendar. Hinnant, "chrono-compatible low-level date algorithms".
-fn civil(unix_day: i64) -> (i64, usize, usize) {
-    let z = unix_day + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (
-        year,
-        usize::try_from(month).unwrap_or(1),
-        usize::try_from(day).unwrap_or(1),
-    )
-}
-
 /// Last day that the programs know: 9999-12-31.
 const MAX_DAY: f64 = 2_958_466.0;
 
@@ -566,11 +544,12 @@ pub(super) fn iso_date(value: f64, epoch: Epoch) -> Option<String> {
     if value < 1.0 && value > 0.0 {
         return Some(time);
     }
-    let (y, m, d) = civil(unix_day(day, epoch));
+    // In ISO 8601 by itself.
+    let date = calendar::day(unix_day(day, epoch))?;
     Some(if second == 0 {
-        format!("{y:04}-{m:02}-{d:02}")
+        date.to_string()
     } else {
-        format!("{y:04}-{m:02}-{d:02} {time}")
+        format!("{date} {time}")
     })
 }
 
@@ -614,10 +593,10 @@ fn render_date(section: &Section, value: f64, epoch: Epoch) -> Option<String> {
     let all = ticks(value.abs(), n_fraction);
     let (seconds, part) = (all / per_second, all % per_second);
     let (day, second) = (seconds / 86_400, seconds % 86_400);
-    let unix = unix_day(day, epoch);
-    let (year, month, day_of_month) = civil(unix);
-    // 1970-01-01 was a Thursday.
-    let weekday = usize::try_from((unix + 4).rem_euclid(7)).unwrap_or(0);
+    let date = calendar::day(unix_day(day, epoch))?;
+    let (year, day_of_month) = (date.year(), date.day());
+    let month = usize::try_from(date.month()).ok()?;
+    let weekday = usize::try_from(date.weekday().to_sunday_zero_offset()).ok()?;
     let is_12_hours = tokens.iter().any(|t| matches!(t, Token::AmPm(_)));
     let hour = second / 3_600;
     let mut out = String::new();

@@ -131,8 +131,9 @@ impl WorkerPool {
     #[must_use]
     pub fn identity(&self) -> String {
         format!(
-            "{} passwords={}",
+            "{} pictures={} passwords={}",
             self.tools.identity(),
+            self.options.max_inset_pictures,
             self.options.passwords.identity()
         )
     }

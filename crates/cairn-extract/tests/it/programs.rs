@@ -199,6 +199,55 @@ fn pictures_are_read() {
 }
 
 #[test]
+fn a_picture_in_a_document_is_read_where_it_stands() {
+    if need("tesseract").is_none() {
+        return;
+    }
+    let tools = LocalTools::new(ToolSettings::default());
+    let board = write(&["THE FERRY TO THE NORTH IS LATE", "ALL HANDS TO THE PIER"]);
+    let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let members: [(&str, &[u8]); 3] = [
+        (
+            "word/document.xml",
+            b"<w:document><w:body><w:p><w:r><w:t>Before</w:t></w:r></w:p><w:p><w:r><w:drawing><a:blip r:embed='p'/></w:drawing></w:r></w:p><w:p><w:r><w:t>After</w:t></w:r></w:p></w:body></w:document>",
+        ),
+        (
+            "word/_rels/document.xml.rels",
+            b"<Relationships><Relationship Id='p' Type='x/image' Target='media/board.bmp'/></Relationships>",
+        ),
+        ("word/media/board.bmp", &board.bmp()),
+    ];
+    for (name, bytes) in members {
+        let options = zip::write::SimpleFileOptions::default();
+        writer.start_file(name, options).unwrap();
+        std::io::Write::write_all(&mut writer, bytes).unwrap();
+    }
+    let bytes = writer.finish().unwrap().into_inner();
+    let extracted = read("a.docx", &bytes, &tools).unwrap();
+    assert_eq!(
+        words(&extracted),
+        "Before THE FERRY TO THE NORTH IS LATE ALL HANDS TO THE PIER After"
+    );
+    let report = &extracted.report;
+    assert!(report.ocr.unwrap().confidence > 0.7, "{report:?}");
+    assert!(
+        report.warnings[0]
+            .reason
+            .contains("`board.bmp` was recognised: 12 words"),
+        "{report:?}"
+    );
+    let options = ExtractOptions {
+        max_inset_pictures: 0,
+        ..ExtractOptions::default()
+    };
+    let plain = extract_with(&Input::file("a.docx", &bytes), &options, &tools).unwrap();
+    assert_eq!(
+        (words(&plain).as_str(), plain.report.images),
+        ("Before After", 1)
+    );
+}
+
+#[test]
 fn pages_of_a_tiff_are_pages() {
     if need("tesseract").is_none() {
         return;

@@ -167,6 +167,12 @@ pub(crate) const KEYS: &[Key] = &[
         "Languages to recognise, as Tesseract calls them: `eng`, `deu`, `chi_sim`. Each needs its data installed.",
     ),
     key(
+        "extract.ocr_pictures",
+        Kind::Number(0, 10_000),
+        "30",
+        "Pictures within one document (text, slides, sheet, book, page) whose text is recognised; 0 for none.",
+    ),
+    key(
         "extract.tesseract",
         Kind::Text,
         "",
