@@ -6,7 +6,9 @@
 
 use cairn_types::{BoundingBox, Element, ElementKind};
 
-use super::line::{Line, grid, is_list_item, marker};
+use super::bare::bare;
+use super::headers::Named;
+use super::line::{Line, is_list_item, marker};
 use super::word::{PageBox, Rect, Turn, is_unspaced};
 use crate::builder::Builder;
 use crate::table::{Table, push_table};
@@ -90,20 +92,15 @@ pub(super) fn push_page(builder: &mut Builder, page: &PageLines, styles: &Styles
     for region in &page.regions {
         let mut at = 0;
         while at < region.len() {
-            if let Some(rows) = &region[at].table {
-                push_rows(
-                    builder,
-                    page,
-                    rows.clone(),
-                    &region[at].rect,
-                    &region[at..=at],
-                );
+            if let Some(table) = &region[at].table {
+                let (table, rect) = (table.clone(), &region[at].rect);
+                push_named(builder, page, table, rect, &region[at..=at]);
                 at += 1;
                 continue;
             }
-            if let Some(found) = grid(&region[at..]) {
+            if let Some(found) = bare(&region[at..]) {
                 let lines = &region[at..at + found.n_lines];
-                push_rows(builder, page, found.rows, &found.rect, lines);
+                push_named(builder, page, found.table, &found.rect, lines);
                 at += found.n_lines;
                 continue;
             }
@@ -114,21 +111,16 @@ pub(super) fn push_page(builder: &mut Builder, page: &PageLines, styles: &Styles
     }
 }
 
-fn push_rows(
-    builder: &mut Builder,
-    page: &PageLines,
-    rows: Vec<Vec<String>>,
-    rect: &Rect,
-    lines: &[Line],
-) {
-    let mut table = Table {
-        rows,
+fn push_named(builder: &mut Builder, page: &PageLines, table: Named, rect: &Rect, lines: &[Line]) {
+    let table = Table {
+        header: table.header,
+        rows: table.rows,
         page: Some(page.number),
         bbox: Some(page.bounds.on_page(page.turn, rect)),
         n_chars: Some(lines.iter().map(|line| line.n_chars).sum()),
+        n_cells: Some(table.n_cells),
         ..Table::default()
     };
-    table.guess_header();
     push_table(builder, &table);
 }
 
@@ -161,7 +153,7 @@ fn block_end(lines: &[Line], start: usize) -> usize {
             || is_indented
             || is_list_item(line)
             || (is_short && ends_sentence)
-            || grid(&lines[end..]).is_some()
+            || bare(&lines[end..]).is_some()
         {
             break;
         }

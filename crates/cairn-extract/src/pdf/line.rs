@@ -1,6 +1,7 @@
-//! Lines of a region, and the runs of lines that form a table.
+//! Lines of a region.
 
 use super::columns::Fragment;
+use super::headers::Named;
 use super::ruled::Cells;
 use super::word::{Rect, Word, is_rtl, is_unspaced};
 
@@ -21,8 +22,8 @@ pub(super) struct Line {
     pub(super) cells: Vec<(String, Rect)>,
     /// Characters that carry text.
     pub(super) n_chars: u64,
-    /// Rows of a ruled table, which stands as one line.
-    pub(super) table: Option<Vec<Vec<String>>>,
+    /// A ruled table, which stands as one line.
+    pub(super) table: Option<Named>,
 }
 
 /// Lines from top to bottom. `fragments` come sorted by height.
@@ -74,12 +75,14 @@ fn table_line(rect: Rect, cells: Cells) -> Line {
     Line {
         n_chars: cells.n_chars,
         ends_soft: false,
-        text: cells.rows.concat().join(" "),
+        text: [cells.table.header.as_slice(), &cells.table.rows.concat()]
+            .concat()
+            .join(" "),
         rect,
         size: cells.size,
         is_bold: false,
         cells: Vec::new(),
-        table: Some(cells.rows),
+        table: Some(cells.table),
     }
 }
 
@@ -179,92 +182,6 @@ fn needs_space(previous: &Word, word: &Word, gap: f32) -> bool {
     true
 }
 
-/// Whether two lines' cells stand in the same columns: each cell over at most one of the other's.
-fn same_columns(columns: &[Rect], cells: &[(String, Rect)]) -> Option<Vec<usize>> {
-    let mut places = Vec::with_capacity(cells.len());
-    for (_, cell) in cells {
-        let mut over = columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.x0 < cell.x1 && cell.x0 < column.x1);
-        let (place, _) = over.next()?;
-        if over.next().is_some() || places.last().is_some_and(|&last| last >= place) {
-            return None;
-        }
-        places.push(place);
-    }
-    Some(places)
-}
-
-/// A run of lines that are the rows of a table.
-#[derive(Debug)]
-pub(super) struct Grid {
-    /// Lines that it takes.
-    pub(super) n_lines: usize,
-    pub(super) rows: Vec<Vec<String>>,
-    pub(super) rect: Rect,
-}
-
-/// The table that starts at the first of `lines`, if three or more of them share two or more columns.
-pub(super) fn grid(lines: &[Line]) -> Option<Grid> {
-    let first = lines.first()?;
-    if first.cells.len() < 2 || is_list_item(first) {
-        return None;
-    }
-    let mut columns: Vec<Rect> = first.cells.iter().map(|(_, rect)| *rect).collect();
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    let mut rect = first.rect;
-    let mut n_lines = 0;
-    let mut n_full = 0;
-    // Up to the last line of more than one cell and what goes on in its cells.
-    let mut kept = (0, 0, rect);
-    for line in lines {
-        let gap = line.rect.y0 - rect.y1;
-        if n_lines > 0 && gap > 2.5 * line.size.max(6.0) {
-            break;
-        }
-        let Some(places) = same_columns(&columns, &line.cells) else {
-            break;
-        };
-        // A single cell goes on the row above, or ends the table where it is as wide as prose.
-        let is_other_style = (line.size - first.size).abs() > 0.12 * first.size;
-        if line.cells.len() == 1
-            && (n_lines == 0 || is_other_style || line.cells[0].0.chars().count() > 60)
-        {
-            break;
-        }
-        let is_continued = line.cells.len() == 1 && gap < 0.6 * line.size;
-        let row = match rows.last_mut() {
-            Some(row) if is_continued => row,
-            _ => {
-                rows.push(vec![String::new(); columns.len()]);
-                let last = rows.len() - 1;
-                &mut rows[last]
-            }
-        };
-        for (&place, (cell, cell_rect)) in places.iter().zip(&line.cells) {
-            if !row[place].is_empty() {
-                row[place].push(' ');
-            }
-            row[place].push_str(cell);
-            columns[place] = columns[place].union(cell_rect);
-        }
-        rect = rect.union(&line.rect);
-        n_lines += 1;
-        n_full += usize::from(line.cells.len() >= 2);
-        if line.cells.len() >= 2 || is_continued && kept.0 + 1 == n_lines {
-            kept = (n_lines, rows.len(), rect);
-        }
-    }
-    let (n_lines, n_rows, rect) = kept;
-    rows.truncate(n_rows);
-    (n_full >= 3 && n_full * 2 >= n_lines).then_some(Grid {
-        n_lines,
-        rows,
-        rect,
-    })
-}
-
 /// Whether a line starts with a bullet or number of a list.
 pub(super) fn is_list_item(line: &Line) -> bool {
     marker(&line.text).is_some()
@@ -350,24 +267,6 @@ mod tests {
             word(2, "עולם", 55.0, 0.0),
         ]);
         assert_eq!(found[0].text, "שלום PDF עולם");
-    }
-
-    #[test]
-    fn aligned_lines_are_a_table() {
-        let mut words = Vec::new();
-        for (row, y) in [0.0f32, 14.0, 28.0, 42.0].into_iter().enumerate() {
-            let order = u32::try_from(row).unwrap() * 3;
-            words.push(word(order, "name", 50.0, y));
-            if row != 2 {
-                words.push(word(order + 1, "12.5", 150.0, y));
-            }
-            words.push(word(order + 2, "x", 250.0, y));
-        }
-        let grid = grid(&of(words)).unwrap();
-        assert_eq!(grid.n_lines, 4);
-        assert_eq!(grid.rows[2], ["name", "", "x"]);
-        let prose = of(vec![word(0, "just", 50.0, 0.0), word(1, "text", 75.0, 0.0)]);
-        assert!(super::grid(&prose).is_none());
     }
 
     #[test]

@@ -5,11 +5,13 @@
 //! joined, so that a paragraph that goes on in the next column is two elements, each with a box that holds nothing else.
 
 mod bands;
+mod bare;
 mod blocks;
 mod channels;
 mod columns;
 mod forms;
 mod furniture;
+mod headers;
 mod legible;
 mod library;
 mod line;

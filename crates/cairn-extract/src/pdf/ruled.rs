@@ -8,6 +8,7 @@
 //! no cells here. Cost: O(fields × lines).
 
 use super::columns::fragments;
+use super::headers::{Named, Row, name};
 use super::line::{Line, lines};
 use super::rules::{Grid, Rule};
 use super::word::{Rect, Word};
@@ -32,7 +33,7 @@ const MAX_INNER_CHARS: usize = 25;
 #[derive(Debug, Clone)]
 pub(super) struct Cells {
     /// Spanned cells repeat their text.
-    pub(super) rows: Vec<Vec<String>>,
+    pub(super) table: Named,
     /// Characters that carry text, before spans repeat them.
     pub(super) n_chars: u64,
     /// Middle font size of its words.
@@ -102,7 +103,7 @@ pub(super) fn cells(grid: &Grid, words: &[Word]) -> Option<Cells> {
         return None;
     }
     let is_rtl = words.iter().filter(|word| word.is_rtl()).count() * 2 > words.len();
-    let mut rows: Vec<Vec<SpanCell>> = Vec::new();
+    let mut drawn: Vec<(Row, Vec<SpanCell>)> = Vec::new();
     for row in 0..n_rows {
         let mut own: Vec<usize> = (0..spans.len())
             .filter(|&idx| spans[idx].rows.0 == row)
@@ -111,32 +112,36 @@ pub(super) fn cells(grid: &Grid, words: &[Word]) -> Option<Cells> {
         if is_rtl {
             own.reverse();
         }
-        rows.extend(row_cells(&own, &spans, &held));
+        drawn.extend(row_cells(&own, &spans, &held));
     }
     let mut sizes: Vec<f32> = words.iter().map(|word| word.size).collect();
     sizes.sort_by(f32::total_cmp);
-    let (mut rows, _) = resolve_spans(&rows);
-    rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
+    let (mut rows, drawn): (Vec<Row>, Vec<Vec<SpanCell>>) = drawn.into_iter().unzip();
+    let (resolved, _) = resolve_spans(&drawn);
+    for (row, cells) in rows.iter_mut().zip(resolved) {
+        row.cells = cells;
+    }
+    rows.retain(|row| row.cells.iter().any(|cell| !cell.is_empty()));
     drop_empty_columns(&mut rows);
     // One column is a listing or a box of text.
-    if rows.iter().all(|row| row.len() < 2) {
+    if rows.iter().all(|row| row.cells.len() < 2) {
         return None;
     }
     Some(Cells {
-        rows,
+        table: name(rows),
         n_chars: held.iter().map(n_chars).sum(),
         size: sizes[sizes.len() / 2],
     })
 }
 
 /// Takes out columns without text: double lines and the margins of cells make such.
-fn drop_empty_columns(rows: &mut [Vec<String>]) {
-    let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+fn drop_empty_columns(rows: &mut [Row]) {
+    let n_columns = rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
     for column in (0..n_columns).rev() {
-        let is_empty = |row: &Vec<String>| row.get(column).is_none_or(String::is_empty);
+        let is_empty = |row: &Row| row.cells.get(column).is_none_or(String::is_empty);
         if rows.iter().all(is_empty) {
-            for row in rows.iter_mut().filter(|row| column < row.len()) {
-                row.remove(column);
+            for row in rows.iter_mut().filter(|row| column < row.cells.len()) {
+                row.cells.remove(column);
             }
         }
     }
@@ -225,24 +230,33 @@ fn cell_lines(words: Vec<Word>) -> Vec<Line> {
     lines(fragments)
 }
 
-/// The cells `own` that start in one row of the lattice: one row, or several that no line parts.
-fn row_cells(own: &[usize], spans: &[Span], held: &[Vec<Line>]) -> Vec<Vec<SpanCell>> {
-    let cell = |idx: usize, lines: &[Line]| SpanCell {
-        text: super::blocks::join(lines).unwrap_or_default(),
-        n_cols: spans[idx].n_columns(),
-        n_rows: spans[idx].n_rows(),
-        is_header: false,
-    };
+/// The cells `own` that start in one row of the lattice: one row, or several that no line parts. With how they are set.
+fn row_cells(own: &[usize], spans: &[Span], held: &[Vec<Line>]) -> Vec<(Row, Vec<SpanCell>)> {
     let n_inner = inner_rows(own, spans, held);
+    let row = |inner: Option<usize>| {
+        let lines_of = |idx: usize| match inner {
+            Some(at) => held[idx].get(at..=at).unwrap_or_default(),
+            None => &held[idx],
+        };
+        let cell = |&idx: &usize| SpanCell {
+            text: super::blocks::join(lines_of(idx)).unwrap_or_default(),
+            n_cols: spans[idx].n_columns(),
+            n_rows: spans[idx].n_rows(),
+            is_header: false,
+        };
+        let lines = || own.iter().flat_map(|&idx| lines_of(idx));
+        let set = Row {
+            is_bold: lines().next().is_some() && lines().all(|line| line.is_bold),
+            has_spans: own.len() > 1 && own.iter().any(|&idx| spans[idx].n_columns() > 1),
+            n_cells: own.iter().filter(|&&idx| !lines_of(idx).is_empty()).count() as u64,
+            ..Row::default()
+        };
+        (set, own.iter().map(cell).collect())
+    };
     if n_inner < 2 {
-        return vec![own.iter().map(|&idx| cell(idx, &held[idx])).collect()];
+        return vec![row(None)];
     }
-    (0..n_inner)
-        .map(|row| {
-            let line = |idx: usize| held[idx].get(row..=row).unwrap_or_default();
-            own.iter().map(|&idx| cell(idx, line(idx))).collect()
-        })
-        .collect()
+    (0..n_inner).map(|at| row(Some(at))).collect()
 }
 
 /// How many rows of text without lines between them the cells hold.
@@ -298,6 +312,13 @@ mod tests {
         }
     }
 
+    /// The header, then the rows.
+    fn all(cells: &Cells) -> Vec<Vec<String>> {
+        let header = std::iter::once(cells.table.header.clone());
+        let rows = cells.table.rows.iter().cloned();
+        header.chain(rows).filter(|row| !row.is_empty()).collect()
+    }
+
     fn rule(place: f32, start: f32, end: f32) -> Rule {
         Rule { place, start, end }
     }
@@ -331,7 +352,7 @@ mod tests {
             word("text", 105.0, 30.0),
         ];
         let found = cells(&grid(2, 2), &words).unwrap();
-        assert_eq!(found.rows, [["Name", "Work"], ["Ann", "long text"]]);
+        assert_eq!(all(&found), [["Name", "Work"], ["Ann", "long text"]]);
         assert_eq!(found.n_chars, 19);
         // From right to left.
         let words = [
@@ -341,7 +362,7 @@ mod tests {
             word("12", 5.0, 25.0),
         ];
         let found = cells(&grid(2, 2), &words).unwrap();
-        assert_eq!(found.rows, [["שם", "מקום"], ["דן", "12"]]);
+        assert_eq!(all(&found), [["שם", "מקום"], ["דן", "12"]]);
     }
 
     #[test]
@@ -361,7 +382,7 @@ mod tests {
         ];
         let found = cells(&open, &words).unwrap();
         assert_eq!(
-            found.rows,
+            all(&found),
             [
                 ["Site", "Counts", "Counts"],
                 ["North", "1", "2"],
@@ -384,7 +405,7 @@ mod tests {
         }
         let found = cells(&open, &words).unwrap();
         assert_eq!(
-            found.rows,
+            all(&found),
             [
                 ["Name", "Count"],
                 ["Bolt", "1"],

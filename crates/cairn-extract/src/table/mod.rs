@@ -55,7 +55,8 @@ pub(crate) fn looks_like_header(row: &[String]) -> bool {
     n_numbers == n_years && n_years < filled.len().max(2) && filled.iter().all(|c| c.len() < 200)
 }
 
-fn is_year(cell: &str) -> bool {
+/// Four digits between 1800 and 2199.
+pub(crate) fn is_year(cell: &str) -> bool {
     cell.len() == 4
         && cell
             .parse::<u16>()

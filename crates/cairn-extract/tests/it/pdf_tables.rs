@@ -204,6 +204,85 @@ fn a_table_over_both_columns_parts_them() {
     assert!(places.is_sorted(), "{text}");
 }
 
+/// One line of bold text at a place.
+fn bold(x: u32, y: u32, text: &str) -> String {
+    at(x, y, 10, text).replace("/F1", "/F2")
+}
+
+#[test]
+fn header_rows_of_ruled_and_bare_tables_are_joined() {
+    let Some(options) = options() else { return };
+    let body = rows(
+        &[68, 170, 260, 350, 440],
+        622,
+        &[
+            &["Marrick", "398", "412", "431", "433"],
+            &["Vessay", "79", "88", "97", "98"],
+            &["Tolm", "21", "25", "29", "31"],
+        ],
+    );
+    let names: [(u32, &str); 5] = [
+        (68, "Port"),
+        (170, "Cars"),
+        (260, "People"),
+        (350, "Cars"),
+        (440, "People"),
+    ];
+    let names: String = names
+        .iter()
+        .map(|(x, name)| at(*x, 639, 10, name))
+        .collect();
+    // Each year is centred over two columns.
+    let years = at(217, 656, 10, "2024") + &at(397, 656, 10, "2025");
+    let xs = [64, 164, 254, 344, 434, 531];
+    let ruled = {
+        // No line parts the columns of a year, nor the port from what is above it.
+        let mut content = lines(&xs, &[583, 600, 617, 634]);
+        content += "64 668 m 531 668 l 164 651 m 531 651 l S\n";
+        for (x, y) in [
+            (64, 668),
+            (164, 668),
+            (254, 651),
+            (344, 668),
+            (434, 651),
+            (531, 668),
+        ] {
+            let _ = writeln!(content, "{x} 634 m {x} {y} l S");
+        }
+        content
+    };
+    let expect = "Port | 2024 / Cars | 2024 / People | 2025 / Cars | 2025 / People\n\
+                  Marrick | 398 | 412 | 431 | 433\nVessay | 79 | 88 | 97 | 98\nTolm | 21 | 25 | 29 | 31";
+    for rules in [String::new(), ruled] {
+        let content = [rules, years.clone(), names.clone(), body.clone()].concat();
+        let extracted = extract("a.pdf", &pdf(&[page(&content)], "", ""), &options).unwrap();
+        assert_eq!(shape(&extracted)[1], (ElementKind::Table, 0, expect));
+        assert_eq!(extracted.report.cells, 22);
+        assert_eq!(extracted.report.chars_seen, extracted.report.chars_kept);
+    }
+    // Two bold rows above rows that are not.
+    let content = [
+        bold(68, 656, "Who"),
+        bold(260, 656, "What"),
+        bold(68, 639, "(family name)"),
+        bold(260, 639, "(in their own words)"),
+        rows(
+            &[68, 260],
+            622,
+            &[
+                &["Lind", "a boat"],
+                &["Moe", "two nets"],
+                &["Rask", "a quay"],
+            ],
+        ),
+    ];
+    let extracted = extract("a.pdf", &pdf(&[page(&content.concat())], "", ""), &options).unwrap();
+    assert_eq!(
+        shape(&extracted)[1].2,
+        "Who / (family name) | What / (in their own words)\nLind | a boat\nMoe | two nets\nRask | a quay"
+    );
+}
+
 #[test]
 fn a_bare_table_over_the_gutter_is_not_torn() {
     let Some(options) = options() else { return };
