@@ -195,7 +195,7 @@ impl Inner {
         let mut table = DocTable::clone(&current.documents);
         let mut touched = RoaringBitmap::new();
         for document in documents {
-            if let Some(range) = table.get(document.id).and_then(|old| old.chunks.clone()) {
+            if let Some(range) = table.get(document.id).map(|old| old.chunks()) {
                 touched.insert_range(range);
             }
             if let Some(range) = document.chunks.clone() {
@@ -264,10 +264,17 @@ async fn bring_up(
 pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, RetrieveError> {
-    let span = tracing::Span::current();
-    tokio::task::spawn_blocking(move || span.in_scope(work))
+    start(work)
         .await
         .map_err(|error| RetrieveError::Bug(error.to_string()))
+}
+
+/// Begins blocking work off the async workers.
+pub(crate) fn start<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
 }
 
 fn open_arms(dir: &Path, space: Option<&EmbeddingSpace>) -> Result<Arms, IndexError> {

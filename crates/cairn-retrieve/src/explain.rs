@@ -14,8 +14,7 @@ use crate::engine::{Engine, State, run};
 use crate::error::RetrieveError;
 use crate::fusion::Fused;
 use crate::request::{Mode, RankedPassage, SearchRequest, TermWeight, Timings};
-use crate::search::{Retrieved, allowed_chunks, n_candidates, retrieve};
-use crate::table::CompiledFilter;
+use crate::search::{Asked, Retrieved, allowed_chunks, n_candidates};
 
 /// Candidates of each stage that are shown.
 const SHOWN: usize = 20;
@@ -149,15 +148,11 @@ pub(crate) fn explanation(
     passages: &HashMap<ChunkNo, Passage>,
 ) -> Result<Explanation, RetrieveError> {
     debug_assert!(results.len() <= request.top_k);
-    let filter = CompiledFilter::new(&request.filter)?;
+    let filter = state.documents.filter(&request.filter)?;
     let conditions = ["collection", "tag", "media_type", "path", "since", "until"];
     let mut removed = [0_u64; 6];
     let mut n_readable = 0;
-    for document in state
-        .documents
-        .documents()
-        .filter(|document| scope.permits(&document.access))
-    {
+    for document in state.documents.readable(scope) {
         n_readable += 1;
         if let Some(missed) = filter.misses(document)
             && let Some(at) = conditions.iter().position(|condition| *condition == missed)
@@ -248,16 +243,14 @@ impl Engine {
             return answer(WhyNotReason::NotIndexedYet);
         };
         // The catalog lets the scope read it, the table does not know yet.
-        if !scope.permits(&row.access) {
+        if !state.documents.permits(scope, &row) {
             return answer(WhyNotReason::NotIndexedYet);
         }
-        if let Some(condition) = CompiledFilter::new(&request.filter)?.misses(&row) {
+        if let Some(condition) = state.documents.filter(&request.filter)?.misses(&row) {
             return answer(WhyNotReason::Filtered { condition });
         }
         let mut own = RoaringBitmap::new();
-        if let Some(range) = row.chunks.clone() {
-            own.insert_range(range);
-        }
+        own.insert_range(row.chunks());
         let allowed = allowed_chunks(&state, scope, request)?;
         let search = Ranking {
             state,
@@ -318,24 +311,21 @@ impl Engine {
         search: &Ranking,
         n_candidates: usize,
     ) -> Result<Retrieved, RetrieveError> {
-        let (search, embedder) = (search.clone(), self.inner.embedder.clone());
-        run(move || {
-            let Ranking {
-                state,
-                query,
-                mode,
-                allowed,
-            } = &search;
-            retrieve(
-                state,
-                embedder.as_ref(),
-                query,
-                *mode,
-                allowed,
-                n_candidates,
-            )
-        })
-        .await?
+        let Ranking {
+            state,
+            query,
+            mode,
+            allowed,
+        } = search.clone();
+        let asked = Asked {
+            state,
+            query: LexicalQuery::new(&query),
+            text: query,
+            mode,
+            allowed,
+            n_candidates,
+        };
+        asked.retrieve(self.inner.embedder.clone()).await
     }
 
     /// The scores of the candidates before a document's best, and that one; only what the catalog confirms, since a

@@ -1,21 +1,21 @@
 //! One search: plan, retrieve, fuse, hydrate and check.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::collections::HashSet;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
 
 use cairn_index::LexicalQuery;
 use cairn_types::ports::Embedder;
 use cairn_types::{ChunkNo, Scope};
 use roaring::RoaringBitmap;
 
-use crate::engine::{Engine, State, run};
+use crate::engine::{Engine, State, run, start};
 use crate::error::RetrieveError;
 use crate::explain::{self, Explanation};
 use crate::fusion::{Fused, FusionOptions, fuse};
 use crate::request::{
     Explain, Mode, RankedPassage, SearchRequest, SearchResponse, TermWeight, Timings,
 };
-use crate::table::CompiledFilter;
 
 /// Candidates that each retriever brings, at least.
 const CANDIDATES: usize = 200;
@@ -57,22 +57,15 @@ impl Engine {
         let state = self.current();
         let allowed = allowed_chunks(&state, scope, request)?;
         let plan = started.elapsed();
-        let mut found = {
-            let (state, embedder) = (state.clone(), self.inner.embedder.clone());
-            let (mode, n_candidates) = (request.mode, n_candidates(request.top_k));
-            let allowed = allowed.clone();
-            run(move || {
-                retrieve(
-                    &state,
-                    embedder.as_ref(),
-                    &query,
-                    mode,
-                    &allowed,
-                    n_candidates,
-                )
-            })
-            .await??
+        let asked = Asked {
+            state: state.clone(),
+            query: LexicalQuery::new(&query),
+            text: query,
+            mode: request.mode,
+            allowed,
+            n_candidates: n_candidates(request.top_k),
         };
+        let mut found = asked.retrieve(self.inner.embedder.clone()).await?;
         found.timings.plan = plan;
         let hydrating = Instant::now();
         let results = self.hydrate_top(scope, &found.fused, request.top_k).await?;
@@ -156,86 +149,154 @@ pub(crate) fn allowed_chunks(
     scope: &Scope,
     request: &SearchRequest,
 ) -> Result<RoaringBitmap, RetrieveError> {
-    let filter = CompiledFilter::new(&request.filter)?;
+    let filter = state.documents.filter(&request.filter)?;
     Ok(state.documents.allowed(scope, &filter))
 }
 
-/// Both retrievers and their fusion. Blocking.
-pub(crate) fn retrieve(
-    state: &State,
-    embedder: Option<&Arc<dyn Embedder>>,
-    query: &str,
-    mode: Mode,
-    allowed: &RoaringBitmap,
-    n_candidates: usize,
-) -> Result<Retrieved, RetrieveError> {
-    let mut timings = Timings::default();
-    let lexical_query = LexicalQuery::new(query);
-    let started = Instant::now();
-    let lexical = match mode {
-        Mode::Hybrid | Mode::Lexical => {
-            state
-                .lexical
-                .search(&lexical_query, allowed, n_candidates)?
-        }
-        Mode::Dense => Vec::new(),
-    };
-    timings.lexical = started.elapsed();
-    let mut dense = Vec::new();
-    let mut vector = None;
-    if let (Some(index), Some(embedder), Mode::Hybrid | Mode::Dense) =
-        (&state.dense, embedder, mode)
-    {
-        let started = Instant::now();
-        let embedded = embedder.embed(&[query])?.pop().unwrap_or_default();
-        timings.embed = started.elapsed();
-        let started = Instant::now();
-        dense = index.search(&embedded, allowed, n_candidates)?;
-        timings.dense = started.elapsed();
-        vector = Some(embedded);
+/// What is searched for, where.
+pub(crate) struct Asked {
+    pub(crate) state: Arc<State>,
+    pub(crate) text: String,
+    pub(crate) query: LexicalQuery,
+    pub(crate) mode: Mode,
+    pub(crate) allowed: RoaringBitmap,
+    pub(crate) n_candidates: usize,
+}
+
+/// A ranking, and how long it took.
+type Timed = (Vec<(ChunkNo, f32)>, Duration);
+
+impl Asked {
+    /// Both retrievers, side by side, and their fusion.
+    pub(crate) async fn retrieve(
+        self,
+        embedder: Option<Arc<dyn Embedder>>,
+    ) -> Result<Retrieved, RetrieveError> {
+        let asked = Arc::new(self);
+        // Begun before the other one, so that it has a thread wherever that one waits for it.
+        let words = Arc::clone(&asked);
+        let (send, receive) = mpsc::sync_channel(1);
+        let lexical = start(move || {
+            // The other one may have failed and gone.
+            let _ = send.send(words.lexical());
+        });
+        let found = run(move || {
+            let dense = asked.dense(embedder.as_ref())?;
+            let lexical = receive
+                .recv()
+                .map_err(|_| RetrieveError::Bug("the lexical search stopped".to_owned()))??;
+            asked.join(lexical, dense)
+        });
+        let found = found.await?;
+        lexical
+            .await
+            .map_err(|error| RetrieveError::Bug(error.to_string()))?;
+        found
     }
-    let started = Instant::now();
-    let fused = match mode {
-        Mode::Lexical => single(&lexical, Arm::Lexical),
-        Mode::Dense => single(&dense, Arm::Dense),
-        Mode::Hybrid if dense.is_empty() => single(&lexical, Arm::Lexical),
-        Mode::Hybrid => {
-            // A candidate of one retriever gets its score in the other one too: a missing score is not a zero.
-            let complete = |own: &[(ChunkNo, f32)], other: &[(ChunkNo, f32)]| -> Vec<ChunkNo> {
-                let known: std::collections::HashSet<_> = own.iter().map(|(no, _)| *no).collect();
-                other
-                    .iter()
-                    .map(|(no, _)| *no)
-                    .filter(|no| !known.contains(no))
-                    .collect()
-            };
-            let mut all_lexical = lexical.clone();
-            let unscored = complete(&lexical, &dense);
-            all_lexical.extend(known(
-                &unscored,
-                state.lexical.scores_of(&lexical_query, &unscored)?,
-            ));
-            let mut all_dense = dense.clone();
-            if let (Some(index), Some(vector)) = (&state.dense, &vector) {
-                let unscored = complete(&dense, &lexical);
-                all_dense.extend(known(&unscored, index.scores_of(vector, &unscored)?));
+
+    fn lexical(&self) -> Result<Timed, RetrieveError> {
+        let started = Instant::now();
+        let found = match self.mode {
+            Mode::Hybrid | Mode::Lexical => {
+                let lexical = &self.state.lexical;
+                lexical.search(&self.query, &self.allowed, self.n_candidates)?
             }
-            fuse(&all_lexical, &all_dense, &FusionOptions::default())
+            Mode::Dense => Vec::new(),
+        };
+        Ok((found, started.elapsed()))
+    }
+
+    /// Nothing where there is no model or vectors are not asked for.
+    fn dense(&self, embedder: Option<&Arc<dyn Embedder>>) -> Result<Dense, RetrieveError> {
+        let (Some(index), Some(embedder), Mode::Hybrid | Mode::Dense) =
+            (&self.state.dense, embedder, self.mode)
+        else {
+            return Ok(Dense::default());
+        };
+        let started = Instant::now();
+        let vector = embedder
+            .embed(&[self.text.as_str()])?
+            .pop()
+            .unwrap_or_default();
+        let embed = started.elapsed();
+        let started = Instant::now();
+        let found = index.search(&vector, &self.allowed, self.n_candidates)?;
+        Ok(Dense {
+            vector: Some(vector),
+            embed,
+            found: (found, started.elapsed()),
+        })
+    }
+
+    fn join(&self, lexical: Timed, dense: Dense) -> Result<Retrieved, RetrieveError> {
+        let (lexical, lexical_time) = lexical;
+        let (vector, embed_time, (dense, dense_time)) = (dense.vector, dense.embed, dense.found);
+        let started = Instant::now();
+        let fused = match self.mode {
+            Mode::Lexical => single(&lexical, Arm::Lexical),
+            Mode::Dense => single(&dense, Arm::Dense),
+            Mode::Hybrid if dense.is_empty() => single(&lexical, Arm::Lexical),
+            Mode::Hybrid => self.fuse(&lexical, &dense, vector.as_deref())?,
+        };
+        let terms = self.state.lexical.idf(&self.query)?;
+        let terms = terms
+            .into_iter()
+            .map(|(word, idf)| TermWeight { word, idf })
+            .collect();
+        Ok(Retrieved {
+            dense,
+            lexical,
+            fused,
+            terms,
+            timings: Timings {
+                lexical: lexical_time,
+                embed: embed_time,
+                dense: dense_time,
+                fuse: started.elapsed(),
+                ..Timings::default()
+            },
+        })
+    }
+
+    /// A candidate of one retriever gets its score in the other one too: a missing score is not a zero.
+    fn fuse(
+        &self,
+        lexical: &[(ChunkNo, f32)],
+        dense: &[(ChunkNo, f32)],
+        vector: Option<&[f32]>,
+    ) -> Result<Vec<Fused>, RetrieveError> {
+        let complete = |own: &[(ChunkNo, f32)], other: &[(ChunkNo, f32)]| -> Vec<ChunkNo> {
+            let known: HashSet<_> = own.iter().map(|(no, _)| *no).collect();
+            other
+                .iter()
+                .map(|(no, _)| *no)
+                .filter(|no| !known.contains(no))
+                .collect()
+        };
+        let mut all_lexical = lexical.to_vec();
+        let unscored = complete(lexical, dense);
+        if lexical.len() < self.n_candidates {
+            // Every chunk with a word of the question is in the list.
+            all_lexical.extend(unscored.iter().map(|no| (*no, 0.0)));
+        } else {
+            let scores = self.state.lexical.scores_of(&self.query, &unscored)?;
+            all_lexical.extend(known(&unscored, scores));
         }
-    };
-    timings.fuse = started.elapsed();
-    let terms = state.lexical.idf(&lexical_query)?;
-    let terms = terms
-        .into_iter()
-        .map(|(word, idf)| TermWeight { word, idf })
-        .collect();
-    Ok(Retrieved {
-        dense,
-        lexical,
-        fused,
-        terms,
-        timings,
-    })
+        let mut all_dense = dense.to_vec();
+        if let (Some(index), Some(vector)) = (&self.state.dense, vector) {
+            let unscored = complete(dense, lexical);
+            all_dense.extend(known(&unscored, index.scores_of(vector, &unscored)?));
+        }
+        Ok(fuse(&all_lexical, &all_dense, &FusionOptions::default()))
+    }
+}
+
+/// What the dense retriever found.
+#[derive(Default)]
+struct Dense {
+    vector: Option<Vec<f32>>,
+    embed: Duration,
+    found: Timed,
 }
 
 /// Chunks with the scores that their index knows.

@@ -1,82 +1,136 @@
 //! The documents of a tenant in memory: which chunks a scope and a filter allow.
 //!
-//! Permissions and filters are properties of documents, so they are decided here once per search, for about a
-//! microsecond per thousand documents, and become one bitmap of chunk numbers that both retrievers apply inside their
-//! scan. A changed permission is one changed row here: no index is rewritten.
+//! Permissions and filters are properties of documents, so they are decided here once per search and become one bitmap of
+//! chunk numbers that both retrievers apply inside their scan. The chunks of each distinct access list are kept as a
+//! bitmap: without a filter a search joins those that its scope may read. With one it walks the documents, comparing
+//! numbers: collections, media types, tags and access lists stand in lists of their own and are judged once each (some
+//! nanoseconds for each document; a pattern of paths costs some hundred). A changed permission is one changed row: no
+//! index is rewritten.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use cairn_types::ports::IndexDocument;
-use cairn_types::{DocumentFilter, DocumentId, Scope};
+use cairn_types::{AccessList, DocumentFilter, DocumentId, Scope, Timestamp};
 use globset::{GlobBuilder, GlobMatcher};
 use roaring::RoaringBitmap;
 
 use crate::error::RetrieveError;
 
-/// Documents by id and by chunk number.
+/// Beyond this many values without a document for each, the lists are made anew.
+const SPARE_VALUES: usize = 1_024;
+
+/// Documents that have chunks, by id and by chunk number.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DocTable {
-    by_id: HashMap<DocumentId, Arc<IndexDocument>>,
-    /// First chunk number of a document's range to the document.
-    by_chunk: BTreeMap<u32, DocumentId>,
+    /// First chunk number of a document.
+    by_id: HashMap<DocumentId, u32>,
+    by_chunk: BTreeMap<u32, Arc<Row>>,
+    collections: Values<String>,
+    media_types: Values<String>,
+    tags: Values<BTreeSet<String>>,
+    access: Values<AccessList>,
+    /// By access list.
+    chunks: Vec<RoaringBitmap>,
 }
 
-/// A filter with its pattern compiled.
-pub(crate) struct CompiledFilter<'a> {
-    filter: &'a DocumentFilter,
-    path: Option<GlobMatcher>,
+/// A document; numbers stand for places in the table's lists.
+#[derive(Debug)]
+pub(crate) struct Row {
+    id: DocumentId,
+    key: Box<str>,
+    /// Where it is not `file://` and the key.
+    uri: Option<Box<str>>,
+    collection: u32,
+    media_type: u32,
+    tags: u32,
+    access: u32,
+    changed_at: Timestamp,
+    chunks: RangeInclusive<u32>,
 }
 
-impl<'a> CompiledFilter<'a> {
-    pub(crate) fn new(filter: &'a DocumentFilter) -> Result<Self, RetrieveError> {
-        let compile = |pattern: &String| {
-            let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-            glob.map(|glob| glob.compile_matcher())
-                .map_err(|error| RetrieveError::BadPattern {
-                    pattern: pattern.clone(),
-                    reason: error.kind().to_string(),
-                })
-        };
-        let path = filter.path.as_ref().map(compile).transpose()?;
-        Ok(Self { filter, path })
+impl Row {
+    /// Its chunk numbers.
+    pub(crate) fn chunks(&self) -> RangeInclusive<u32> {
+        self.chunks.clone()
+    }
+}
+
+/// Distinct values in order of arrival.
+#[derive(Debug, Clone)]
+struct Values<T> {
+    numbers: HashMap<Arc<T>, u32>,
+    values: Vec<Arc<T>>,
+}
+
+impl<T> Default for Values<T> {
+    fn default() -> Self {
+        Self {
+            numbers: HashMap::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+impl<T: Eq + Hash> Values<T> {
+    fn number_of(&mut self, value: T) -> u32 {
+        if let Some(&number) = self.numbers.get(&value) {
+            return number;
+        }
+        let number = self.values.len() as u32;
+        let value = Arc::new(value);
+        self.values.push(Arc::clone(&value));
+        self.numbers.insert(value, number);
+        number
     }
 
-    /// The name of the first condition that a document does not meet.
-    pub(crate) fn misses(&self, document: &IndexDocument) -> Option<&'static str> {
-        let DocumentFilter {
-            collections,
-            tags,
-            media_types,
-            path,
-            since,
-            until,
-        } = self.filter;
-        if !collections.is_empty() && !collections.contains(&document.collection) {
+    /// What `judge` says of each value, by number.
+    fn judged(&self, judge: impl Fn(&T) -> bool) -> Vec<bool> {
+        self.values.iter().map(|value| judge(value)).collect()
+    }
+}
+
+/// A filter, judged for all values of a table.
+pub(crate) struct TableFilter<'a> {
+    collections: Vec<bool>,
+    tags: Vec<bool>,
+    media_types: Vec<bool>,
+    path: Option<GlobMatcher>,
+    filter: &'a DocumentFilter,
+    lets_all_through: bool,
+}
+
+impl TableFilter<'_> {
+    /// The name of the first condition that a document of the table does not meet.
+    pub(crate) fn misses(&self, row: &Row) -> Option<&'static str> {
+        if !self.collections[row.collection as usize] {
             return Some("collection");
         }
-        if !tags.iter().all(|tag| document.tags.contains(tag)) {
+        if !self.tags[row.tags as usize] {
             return Some("tag");
         }
-        if !media_types.is_empty()
-            && !media_types
-                .iter()
-                .any(|wanted| is_media_type(wanted, &document.media_type))
-        {
+        if !self.media_types[row.media_type as usize] {
             return Some("media_type");
         }
-        if path.is_some()
-            && !self
-                .path
-                .as_ref()
-                .is_some_and(|glob| matches_path(glob, document))
+        if let Some(glob) = &self.path
+            && !matches_path(glob, row)
         {
             return Some("path");
         }
-        if since.is_some_and(|since| document.changed_at < since) {
+        if self
+            .filter
+            .since
+            .is_some_and(|since| row.changed_at < since)
+        {
             return Some("since");
         }
-        if until.is_some_and(|until| document.changed_at >= until) {
+        if self
+            .filter
+            .until
+            .is_some_and(|until| row.changed_at >= until)
+        {
             return Some("until");
         }
         None
@@ -93,16 +147,19 @@ fn is_media_type(wanted: &str, given: &str) -> bool {
 }
 
 /// A pattern fits a whole key or URI, or any tail of the key: `*.pdf` finds PDFs in every folder.
-fn matches_path(glob: &GlobMatcher, document: &IndexDocument) -> bool {
-    if glob.is_match(&document.key) || glob.is_match(&document.uri) {
+fn matches_path(glob: &GlobMatcher, row: &Row) -> bool {
+    let fits_uri = match &row.uri {
+        Some(uri) => glob.is_match(&**uri),
+        None => glob.is_match(format!("{FILE}{}", row.key)),
+    };
+    if fits_uri || glob.is_match(&*row.key) {
         return true;
     }
-    let tails = document
-        .key
-        .match_indices('/')
-        .map(|(at, _)| &document.key[at + 1..]);
+    let tails = row.key.match_indices('/').map(|(at, _)| &row.key[at + 1..]);
     tails.into_iter().any(|tail| glob.is_match(tail))
 }
+
+const FILE: &str = "file://";
 
 impl DocTable {
     pub(crate) fn new(documents: Vec<IndexDocument>) -> Self {
@@ -113,64 +170,170 @@ impl DocTable {
         table
     }
 
-    /// Replaces a document's row; returns the chunk range it had.
+    /// Replaces a document's row; one without chunks has none.
     pub(crate) fn put(&mut self, document: IndexDocument) {
-        let id = document.id;
-        if let Some(old) = self.by_id.remove(&id)
-            && let Some(range) = &old.chunks
+        self.remove(document.id);
+        let Some(chunks) = document.chunks else {
+            return;
+        };
+        let is_file = document.uri.strip_prefix(FILE) == Some(&document.key);
+        let row = Row {
+            id: document.id,
+            uri: (!is_file).then(|| document.uri.into_boxed_str()),
+            key: document.key.into_boxed_str(),
+            collection: self.collections.number_of(document.collection),
+            media_type: self.media_types.number_of(document.media_type),
+            tags: self.tags.number_of(document.tags),
+            access: self.access.number_of(document.access),
+            changed_at: document.changed_at,
+            chunks,
+        };
+        self.insert(row);
+        let n_values = self.collections.values.len()
+            + self.media_types.values.len()
+            + self.tags.values.len()
+            + self.access.values.len();
+        if n_values > self.by_id.len() * 4 + SPARE_VALUES {
+            self.forget_unused();
+        }
+    }
+
+    fn insert(&mut self, row: Row) {
+        let access = row.access as usize;
+        if self.chunks.len() <= access {
+            self.chunks.resize_with(access + 1, RoaringBitmap::new);
+        }
+        self.chunks[access].insert_range(row.chunks());
+        self.by_id.insert(row.id, *row.chunks.start());
+        self.by_chunk.insert(*row.chunks.start(), Arc::new(row));
+    }
+
+    fn remove(&mut self, id: DocumentId) {
+        if let Some(first) = self.by_id.remove(&id)
+            && let Some(row) = self.by_chunk.remove(&first)
         {
-            self.by_chunk.remove(range.start());
+            self.chunks[row.access as usize].remove_range(row.chunks());
         }
-        if let Some(range) = &document.chunks {
-            self.by_chunk.insert(*range.start(), id);
-            self.by_id.insert(id, Arc::new(document));
+    }
+
+    /// Values of documents that are gone would pile up.
+    fn forget_unused(&mut self) {
+        let mut table = Self::default();
+        for row in self.by_chunk.values() {
+            let renumbered = Row {
+                id: row.id,
+                key: row.key.clone(),
+                uri: row.uri.clone(),
+                collection: moved(&self.collections, row.collection, &mut table.collections),
+                media_type: moved(&self.media_types, row.media_type, &mut table.media_types),
+                tags: moved(&self.tags, row.tags, &mut table.tags),
+                access: moved(&self.access, row.access, &mut table.access),
+                changed_at: row.changed_at,
+                chunks: row.chunks(),
+            };
+            table.insert(renumbered);
         }
+        *self = table;
     }
 
     pub(crate) fn n_documents(&self) -> usize {
         self.by_id.len()
     }
 
-    pub(crate) fn get(&self, id: DocumentId) -> Option<&Arc<IndexDocument>> {
-        self.by_id.get(&id)
+    pub(crate) fn get(&self, id: DocumentId) -> Option<&Arc<Row>> {
+        self.by_chunk.get(self.by_id.get(&id)?)
     }
 
-    pub(crate) fn documents(&self) -> impl Iterator<Item = &Arc<IndexDocument>> {
-        self.by_id.values()
+    /// Documents that the scope may read.
+    pub(crate) fn readable(&self, scope: &Scope) -> impl Iterator<Item = &Arc<Row>> {
+        let may_read = self.access.judged(|access| scope.permits(access));
+        self.by_chunk
+            .values()
+            .filter(move |row| may_read[row.access as usize])
+    }
+
+    /// Whether the scope may read the document of a row.
+    pub(crate) fn permits(&self, scope: &Scope, row: &Row) -> bool {
+        scope.permits(&self.access.values[row.access as usize])
     }
 
     /// All live chunks.
     pub(crate) fn live(&self) -> RoaringBitmap {
-        let mut live = RoaringBitmap::new();
-        for id in self.by_chunk.values() {
-            if let Some(range) = self
-                .by_id
-                .get(id)
-                .and_then(|document| document.chunks.clone())
-            {
-                live.insert_range(range);
-            }
-        }
-        live
+        self.joined(|_| true)
+    }
+
+    /// The filter, made ready for this table.
+    pub(crate) fn filter<'a>(
+        &self,
+        filter: &'a DocumentFilter,
+    ) -> Result<TableFilter<'a>, RetrieveError> {
+        let DocumentFilter {
+            collections,
+            tags,
+            media_types,
+            path,
+            since,
+            until,
+        } = filter;
+        let compile = |pattern: &String| {
+            let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+            glob.map(|glob| glob.compile_matcher())
+                .map_err(|error| RetrieveError::BadPattern {
+                    pattern: pattern.clone(),
+                    reason: error.kind().to_string(),
+                })
+        };
+        Ok(TableFilter {
+            collections: self
+                .collections
+                .judged(|own| collections.is_empty() || collections.contains(own)),
+            tags: self
+                .tags
+                .judged(|own| tags.iter().all(|tag| own.contains(tag))),
+            media_types: self.media_types.judged(|own| {
+                media_types.is_empty()
+                    || media_types.iter().any(|wanted| is_media_type(wanted, own))
+            }),
+            path: path.as_ref().map(compile).transpose()?,
+            filter,
+            lets_all_through: collections.is_empty()
+                && tags.is_empty()
+                && media_types.is_empty()
+                && path.is_none()
+                && since.is_none()
+                && until.is_none(),
+        })
     }
 
     /// Chunks of the documents that the scope may read and the filter lets through.
-    pub(crate) fn allowed(&self, scope: &Scope, filter: &CompiledFilter<'_>) -> RoaringBitmap {
+    pub(crate) fn allowed(&self, scope: &Scope, filter: &TableFilter<'_>) -> RoaringBitmap {
+        if filter.lets_all_through {
+            return self.joined(|access| scope.permits(access));
+        }
         let mut allowed = RoaringBitmap::new();
         // In order of chunk numbers, so that the bitmap grows at its end.
-        for id in self.by_chunk.values() {
-            let Some(document) = self.by_id.get(id) else {
-                continue;
-            };
-            if scope.permits(&document.access)
-                && filter.misses(document).is_none()
-                && let Some(range) = document.chunks.clone()
-            {
-                allowed.insert_range(range);
+        for row in self.readable(scope) {
+            if filter.misses(row).is_none() {
+                allowed.insert_range(row.chunks());
             }
         }
         allowed
     }
+
+    /// The chunks of all access lists that `judge` picks.
+    fn joined(&self, judge: impl Fn(&AccessList) -> bool) -> RoaringBitmap {
+        let picked = self.access.values.iter().zip(&self.chunks);
+        let mut all = RoaringBitmap::new();
+        for (_, chunks) in picked.filter(|(access, _)| judge(access)) {
+            all |= chunks;
+        }
+        all
+    }
+}
+
+/// The number in another list of the value that has this number in one.
+fn moved<T: Eq + Hash + Clone>(from: &Values<T>, number: u32, to: &mut Values<T>) -> u32 {
+    to.number_of(T::clone(&from.values[number as usize]))
 }
 
 #[cfg(test)]
@@ -216,7 +379,8 @@ mod tests {
 
     #[test]
     fn each_condition_can_exclude() {
-        let base = document(1, 0..=0);
+        let table = DocTable::new(vec![document(1, 0..=0)]);
+        let row = table.get(DocumentId(1)).expect("a row");
         for (filter, expected) in [
             (DocumentFilter::default(), None),
             (
@@ -290,14 +454,16 @@ mod tests {
                 Some("until"),
             ),
         ] {
-            let compiled = CompiledFilter::new(&filter).expect("compiles");
-            assert_eq!(compiled.misses(&base), expected, "{filter:?}");
+            let compiled = table.filter(&filter).expect("compiles");
+            assert_eq!(compiled.misses(row), expected, "{filter:?}");
+            let allowed = table.allowed(&owner(), &compiled);
+            assert_eq!(allowed.is_empty(), expected.is_some(), "{filter:?}");
         }
         let bad = DocumentFilter {
             path: Some("[".into()),
             ..Default::default()
         };
-        assert!(CompiledFilter::new(&bad).is_err());
+        assert!(table.filter(&bad).is_err());
     }
 
     #[test]
@@ -308,11 +474,51 @@ mod tests {
         };
         let table = DocTable::new(vec![document(1, 0..=1), secret]);
         let filter = DocumentFilter::default();
-        let all = CompiledFilter::new(&filter).expect("compiles");
+        let all = table.filter(&filter).expect("compiles");
         assert_eq!(table.allowed(&owner(), &all).len(), 4);
         assert_eq!(
             table.allowed(&anna(), &all).iter().collect::<Vec<_>>(),
             [0, 1]
         );
+    }
+
+    #[test]
+    fn permissions_and_values_follow_the_documents() {
+        let shared = |id: u64, n: u32, group: &str| IndexDocument {
+            access: access(&[group]),
+            tags: [format!("tag {n}")].into(),
+            uri: format!("https://example.org/{id}"),
+            ..document(id, n * 10..=n * 10 + 2)
+        };
+        let mut table = DocTable::new(vec![shared(1, 0, "group:it"), shared(2, 1, "group:hr")]);
+        let everything = DocumentFilter::default();
+        let chunks = |table: &DocTable| -> Vec<u32> {
+            let all = table.filter(&everything).expect("compiles");
+            table.allowed(&anna(), &all).iter().collect()
+        };
+        assert_eq!(chunks(&table), [10, 11, 12]);
+        table.put(shared(2, 1, "group:it"));
+        assert!(chunks(&table).is_empty());
+        // So many values come and go that they are forgotten on the way.
+        for n in 2..2_000 {
+            table.put(shared(
+                1,
+                n,
+                if n % 2 == 0 { "group:it" } else { "group:hr" },
+            ));
+        }
+        assert!(table.tags.values.len() < 1_500);
+        assert_eq!(chunks(&table), [19_990, 19_991, 19_992]);
+        let tagged = DocumentFilter {
+            tags: ["tag 1999".to_owned()].into(),
+            path: Some("https://example.org/*".into()),
+            ..DocumentFilter::default()
+        };
+        let tagged = table.filter(&tagged).expect("compiles");
+        assert_eq!(table.allowed(&owner(), &tagged).len(), 3);
+        assert_eq!(table.readable(&owner()).count(), 2);
+        let row = table.get(DocumentId(1)).expect("a row");
+        assert!(table.permits(&anna(), row));
+        assert_eq!((row.chunks(), table.live().len()), (19_990..=19_992, 6));
     }
 }

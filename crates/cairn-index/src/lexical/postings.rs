@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tantivy::postings::BlockSegmentPostings;
+use tantivy::postings::{BlockSegmentPostings, TermInfo};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{SegmentReader, TERMINATED, Term};
 
@@ -61,36 +61,69 @@ impl List {
     }
 }
 
+/// Where a list of a word lies.
+#[derive(Debug)]
+pub(super) struct FoundList {
+    field: Field,
+    weight: f32,
+    info: TermInfo,
+}
+
+impl FoundList {
+    /// Finds the lists of the forms that stand under one of `tags` (a set of bits) in each of the weighted fields.
+    pub(super) fn find(
+        dir: &Path,
+        reader: &SegmentReader,
+        tags: u32,
+        fields: &[(Field, f32)],
+        term: &QueryTerm,
+    ) -> Result<Vec<Self>, IndexError> {
+        let mut found = Vec::new();
+        for &(field, weight) in fields {
+            let index = reader
+                .inverted_index(field)
+                .map_err(|error| from_tantivy(dir, error))?;
+            for form in term.forms.iter().filter(|form| tags & form.tag.bit() != 0) {
+                let info = index
+                    .get_term_info(&Term::from_field_text(field, &form.term))
+                    .map_err(|error| from_tantivy(dir, error.into()))?;
+                found.extend(info.map(|info| Self {
+                    field,
+                    weight,
+                    info,
+                }));
+            }
+        }
+        found.shrink_to_fit();
+        Ok(found)
+    }
+}
+
 /// The lists of a word. A document's frequency is the weighted sum over them, in one order everywhere.
 pub(super) struct WordPostings {
     lists: Vec<List>,
 }
 
 impl WordPostings {
-    /// Opens the lists of the forms that stand under one of `tags` (a set of bits) in each of the weighted fields.
+    /// Opens lists that were found before.
     pub(super) fn open(
         dir: &Path,
         reader: &SegmentReader,
-        tags: u32,
-        fields: &[(Field, f32)],
-        term: &QueryTerm,
+        found: &[FoundList],
     ) -> Result<Self, IndexError> {
-        let mut lists = Vec::new();
-        for &(field, weight) in fields {
+        let mut lists = Vec::with_capacity(found.len());
+        for list in found {
             let index = reader
-                .inverted_index(field)
+                .inverted_index(list.field)
                 .map_err(|error| from_tantivy(dir, error))?;
-            for form in term.forms.iter().filter(|form| tags & form.tag.bit() != 0) {
-                let wanted = Term::from_field_text(field, &form.term);
-                let block = index
-                    .read_block_postings(&wanted, IndexRecordOption::WithFreqs)
-                    .map_err(|error| from_tantivy(dir, error.into()))?;
-                lists.extend(block.map(|block| List {
-                    block,
-                    at: 0,
-                    weight,
-                }));
-            }
+            let block = index
+                .read_block_postings_from_terminfo(&list.info, IndexRecordOption::WithFreqs)
+                .map_err(|error| from_tantivy(dir, error.into()))?;
+            lists.push(List {
+                block,
+                at: 0,
+                weight: list.weight,
+            });
         }
         Ok(Self { lists })
     }

@@ -11,14 +11,14 @@ use tantivy::index::SegmentId;
 use tantivy::schema::Field;
 
 use super::bits::Bits;
-use super::postings::WordPostings;
+use super::postings::{FoundList, WordPostings};
 use super::score::Bm25;
 use super::stats::WordStats;
 use super::{build, from_tantivy};
 use crate::IndexError;
 use crate::analyse::QueryTerm;
 
-/// Words that a segment remembers; then it starts again. About 200 bytes each.
+/// Words that a segment remembers; then it starts again. About 400 bytes each.
 const MAX_REMEMBERED: usize = 8_192;
 
 /// A segment as a snapshot sees it.
@@ -137,10 +137,9 @@ impl SnapshotSegment {
     pub(super) fn postings(
         &self,
         dir: &Path,
-        fields: &[(Field, f32)],
-        term: &QueryTerm,
+        word: &WordStats,
     ) -> Result<WordPostings, IndexError> {
-        WordPostings::open(dir, &self.reader, self.data.tags, fields, term)
+        WordPostings::open(dir, &self.reader, &word.lists)
     }
 
     /// What is known of a word; `key` names its forms.
@@ -160,8 +159,10 @@ impl SnapshotSegment {
         if let Some(stats) = known().get(key) {
             return Ok(Arc::clone(stats));
         }
-        let mut postings = self.postings(dir, fields, term)?;
-        let stats = Arc::new(WordStats::read(&mut postings, &self.data.lengths));
+        let lists = FoundList::find(dir, &self.reader, self.data.tags, fields, term)?;
+        let mut postings = WordPostings::open(dir, &self.reader, &lists)?;
+        let stats = WordStats::read(lists, &mut postings, &self.data.lengths);
+        let stats = Arc::new(stats);
         let mut known = known();
         if known.len() >= MAX_REMEMBERED {
             known.clear();

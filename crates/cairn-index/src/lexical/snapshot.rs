@@ -165,7 +165,7 @@ impl LexicalSnapshot {
             for word in words.iter().filter(|word| !word.stats[at].is_absent()) {
                 let peak = word.stats[at].peak(inner.bm25, inner.mean_length);
                 here.push(top::Word {
-                    postings: part.postings(&inner.dir, &inner.fields, word.term)?,
+                    postings: part.postings(&inner.dir, &word.stats[at])?,
                     weight: word.weight,
                     bound: word.weight * peak,
                 });
@@ -211,7 +211,7 @@ impl LexicalSnapshot {
             let mut scores = vec![0.0_f32; here.len()];
             // In the question's order, as every score.
             for word in words.iter().filter(|word| !word.stats[at].is_absent()) {
-                let mut postings = part.postings(&inner.dir, &inner.fields, word.term)?;
+                let mut postings = part.postings(&inner.dir, &word.stats[at])?;
                 for ((_, document), score) in here.iter().zip(&mut scores) {
                     let frequency = postings.frequency_in(*document);
                     if frequency > 0.0 {
@@ -252,7 +252,7 @@ impl LexicalSnapshot {
             let mut stats = Vec::with_capacity(inner.segments.len());
             for part in &inner.segments {
                 let known = part.stats(&inner.dir, &inner.fields, term, &key)?;
-                let open = || part.postings(&inner.dir, &inner.fields, term);
+                let open = || part.postings(&inner.dir, &known);
                 n_with += known.n_living(&part.dead, open)?;
                 stats.push(known);
             }

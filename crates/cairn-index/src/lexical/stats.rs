@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::bits::Bits;
-use super::postings::WordPostings;
+use super::postings::{FoundList, WordPostings};
 use super::score::Bm25;
 
 /// With this many times more postings than dead documents, the dead ones are sought instead of reading all. A guess.
@@ -17,6 +17,8 @@ const WINDOW: u32 = 4096;
 /// A word in a segment.
 #[derive(Debug, Default)]
 pub(super) struct WordStats {
+    /// Its posting lists: none where no document holds it.
+    pub(super) lists: Vec<FoundList>,
     /// Documents that hold it, dead ones too.
     n_documents: u64,
     /// Pairs of frequency and length, of which no document beats one in both: among them is the highest score,
@@ -27,9 +29,16 @@ pub(super) struct WordStats {
 }
 
 impl WordStats {
-    /// Reads all postings. `lengths` by document.
-    pub(super) fn read(postings: &mut WordPostings, lengths: &[f32]) -> Self {
-        let mut stats = Self::default();
+    /// Reads all postings, those of `lists`. `lengths` by document.
+    pub(super) fn read(
+        lists: Vec<FoundList>,
+        postings: &mut WordPostings,
+        lengths: &[f32],
+    ) -> Self {
+        let mut stats = Self {
+            lists,
+            ..Self::default()
+        };
         for_each_document(postings, |document, frequency| {
             stats.n_documents += 1;
             stats.add_peak(frequency, lengths[document as usize]);
