@@ -83,6 +83,7 @@ pub(super) fn measure(
         .collect();
     if let Some(folder) = &args.save {
         write(folder, &passages, &vectors)?;
+        save::json(folder, "questions.json", &questions)?;
     }
     let report = EncoderReport {
         passages: texts.len(),
