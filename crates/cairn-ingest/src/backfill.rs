@@ -54,9 +54,12 @@ impl Pipeline {
             }
             work.sort_unstable_by_key(|(hash, _)| *hash);
             work.dedup_by_key(|(hash, _)| *hash);
-            let (n_embedded, elapsed) = self.embed_and_store(work).await?;
-            summary.n_embedded += n_embedded;
+            let (vectors, elapsed) = self.embed(work).await?;
+            summary.n_embedded += vectors.len() as u64;
             summary.stages.embed += elapsed;
+            self.catalog
+                .put_vectors(self.system(), embedder.space(), vectors)
+                .await?;
             summary.seq = Some(self.catalog.head(self.system()).await?);
             progress(summary.n_embedded);
         }

@@ -14,6 +14,10 @@
 //! The budget is counted over the exact embedded input (title and heading path included), and counted again on the
 //! finished chunk: nothing is ever cut by the model in silence. O(text) token counts plus one per chunk.
 
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use cairn_types::{
     COMPUTED, CharSpan, ChunkMeta, Element, ElementKind, InputHash, NewChunk, Rendered,
 };
@@ -43,13 +47,29 @@ impl Default for ChunkOptions {
     }
 }
 
-/// A chunk and the exact text that is embedded for it.
+/// A chunk, and what it takes to make the exact text that is embedded for it. That text is made when it is needed: all of a
+/// long document's together would be as long as the document once more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
     /// Where it stands, and the hash of its input.
     pub new: NewChunk,
-    /// Title, heading path and text, as they are embedded.
-    pub input: String,
+    /// Title and heading path, as they are embedded; shared by neighbours.
+    prefix: Arc<str>,
+    /// Its place in the rendition's text.
+    bytes: Range<usize>,
+}
+
+impl Chunk {
+    /// Title, heading path and text, as they are embedded. `text` is the rendition's whole text.
+    #[must_use]
+    pub fn input(&self, text: &str) -> String {
+        join_input(&self.prefix, &text[self.bytes.clone()])
+    }
+
+    /// About what it takes of memory.
+    pub(crate) fn n_bytes(&self) -> usize {
+        size_of::<Self>() + self.new.meta.heading_path.len()
+    }
 }
 
 /// A piece of text that is not split further: sentence, line, or part of a word too long for any budget.
@@ -106,11 +126,12 @@ pub fn chunk_document(
         chars: 0,
     };
     let mut chunks = Vec::new();
+    let mut shared: Arc<str> = Arc::from("");
     let mut first = 0;
     // The first unit that no chunk holds yet; `first` may lie before it by the overlap.
     let mut fresh = 0;
     while fresh < units.len() {
-        let mut path = paths[units[first].element].clone();
+        let mut path = paths[units[first].element].to_vec();
         path.extend(table_context(
             &units, first, elements, &starts, options, &counter,
         ));
@@ -141,6 +162,9 @@ pub fn chunk_document(
         };
         let span_bytes = units[first].start..units[end - 1].end;
         let span = CharSpan::new(chars.at(span_bytes.start), chars.at(span_bytes.end));
+        if *shared != *prefix {
+            shared = Arc::from(prefix);
+        }
         chunks.push(Chunk {
             new: NewChunk {
                 meta: ChunkMeta {
@@ -148,12 +172,13 @@ pub fn chunk_document(
                     span,
                     page: elements[units[first].element].page,
                     heading_path: path.join(" > "),
-                    lang: detect_lang(&text[span_bytes]).map(str::to_owned),
+                    lang: detect_lang(&text[span_bytes.clone()]).map(str::to_owned),
                     n_tokens: u32::try_from(n_tokens).unwrap_or(u32::MAX),
                 },
                 input_hash: InputHash::of(input.as_bytes()),
             },
-            input,
+            prefix: Arc::clone(&shared),
+            bytes: span_bytes,
         });
         fresh = end;
         first = overlap_start(&units, elements, first, end, options.overlap_tokens);
@@ -232,23 +257,26 @@ fn element_starts(elements: &[Element]) -> Vec<usize> {
         .collect()
 }
 
-/// For each element the headings above it, outermost first. A heading's own path does not hold itself.
-fn heading_paths(elements: &[Element]) -> Vec<Vec<String>> {
+/// For each element the headings above it, outermost first; elements below the same headings share one list. A heading's own
+/// path does not hold itself.
+fn heading_paths(elements: &[Element]) -> Vec<Rc<[String]>> {
+    let path_of = |open: &[(u8, String)]| open.iter().map(|(_, text)| text.clone()).collect();
     let mut open: Vec<(u8, String)> = Vec::new();
+    let mut below: Rc<[String]> = Rc::default();
     elements
         .iter()
         .map(|element| {
-            if element.kind == ElementKind::Heading {
-                let level = element.level.max(1);
-                while open.last().is_some_and(|(above, _)| *above >= level) {
-                    open.pop();
-                }
-                let path = open.iter().map(|(_, text)| text.clone()).collect();
-                open.push((level, one_line(&element.text)));
-                path
-            } else {
-                open.iter().map(|(_, text)| text.clone()).collect()
+            if element.kind != ElementKind::Heading {
+                return Rc::clone(&below);
             }
+            let level = element.level.max(1);
+            while open.last().is_some_and(|(above, _)| *above >= level) {
+                open.pop();
+            }
+            let path = path_of(&open);
+            open.push((level, one_line(&element.text)));
+            below = path_of(&open);
+            path
         })
         .collect()
 }
@@ -299,7 +327,7 @@ fn split_element(
 ) {
     let text = element.text.as_str();
     let whole = counter.plain(text);
-    let mut push = |range: std::ops::Range<usize>, n_tokens: usize| {
+    let mut push = |range: Range<usize>, n_tokens: usize| {
         units.push(Unit {
             element: element_idx,
             start: start + range.start,
@@ -311,7 +339,7 @@ fn split_element(
         push(0..text.len(), whole);
         return;
     }
-    let pieces: Vec<std::ops::Range<usize>> = match element.kind {
+    let pieces: Vec<Range<usize>> = match element.kind {
         ElementKind::Table | ElementKind::TableSummary | ElementKind::Code => {
             trimmed(text, text.split_inclusive('\n'))
         }
@@ -333,7 +361,7 @@ fn split_element(
 }
 
 /// Ranges of consecutive `parts` of `text` without the white space around them; empty ones are left out.
-fn trimmed<'a>(text: &str, parts: impl Iterator<Item = &'a str>) -> Vec<std::ops::Range<usize>> {
+fn trimmed<'a>(text: &str, parts: impl Iterator<Item = &'a str>) -> Vec<Range<usize>> {
     let mut at = 0;
     let mut ranges = Vec::new();
     for part in parts {
@@ -351,12 +379,12 @@ fn trimmed<'a>(text: &str, parts: impl Iterator<Item = &'a str>) -> Vec<std::ops
 /// Cuts a piece that exceeds the budget: at white space where there is some, else inside the word.
 fn split_long(
     text: &str,
-    piece: std::ops::Range<usize>,
+    piece: Range<usize>,
     budget: usize,
     counter: &Counter<'_>,
-    push: &mut impl FnMut(std::ops::Range<usize>, usize),
+    push: &mut impl FnMut(Range<usize>, usize),
 ) {
-    let mut pending: Option<(std::ops::Range<usize>, usize)> = None;
+    let mut pending: Option<(Range<usize>, usize)> = None;
     let words = text[piece.clone()].split_inclusive(char::is_whitespace);
     for word in trimmed(&text[piece.clone()], words) {
         let word = piece.start + word.start..piece.start + word.end;
@@ -382,10 +410,10 @@ fn split_long(
 /// A word within the budget as it is; a longer one (base64, scripts without spaces) halved until each part fits.
 fn split_word(
     text: &str,
-    word: std::ops::Range<usize>,
+    word: Range<usize>,
     budget: usize,
     counter: &Counter<'_>,
-) -> Vec<std::ops::Range<usize>> {
+) -> Vec<Range<usize>> {
     // Models read a very long word as one unknown token: it would fit the budget and be lost to search. 96
     // bytes is longer than any word of a natural language that is written with spaces.
     let is_short = word.len() <= 96;

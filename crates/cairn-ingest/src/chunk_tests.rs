@@ -56,7 +56,7 @@ fn a_short_document_is_one_chunk_with_its_headings_in_the_input() {
     let (text, chunks) = chunks_of("Manual", &elements, &ChunkOptions::default());
     assert_eq!(chunks.len(), 1);
     assert_eq!(chunks[0].new.meta.span.slice(&text), Some(text.as_str()));
-    assert_eq!(chunks[0].input, format!("Manual\n{text}"));
+    assert_eq!(chunks[0].input(&text), format!("Manual\n{text}"));
     assert_eq!(chunks[0].new.meta.heading_path, "");
 }
 
@@ -92,7 +92,7 @@ fn sections_start_chunks_and_carry_their_path() {
         chunks
             .last()
             .expect("chunks")
-            .input
+            .input(&text)
             .starts_with("Manual > Pumps > Care\n")
     );
 }
@@ -169,20 +169,17 @@ fn a_chunk_in_the_middle_of_a_table_carries_its_header() {
     for (chunk, body) in chunks.iter().zip(bodies(&text, &chunks)).skip(1) {
         assert!(body.starts_with("row"), "{body}");
         assert_eq!(chunk.new.meta.heading_path, "Name | Count");
-        assert_eq!(chunk.input, format!("Name | Count\n{body}"));
-        assert!(words(&chunk.input) <= small().max_tokens);
+        assert_eq!(chunk.input(&text), format!("Name | Count\n{body}"));
+        assert!(words(&chunk.input(&text)) <= small().max_tokens);
     }
     // Within a row its first cell too.
     let row = format!("Item | Use\nPump | {}", "word ".repeat(80).trim());
-    let (_, chunks) = chunks_of("", &[element(ElementKind::Table, 0, &row)], &small());
+    let (text, chunks) = chunks_of("", &[element(ElementKind::Table, 0, &row)], &small());
     assert!(chunks.len() > 2);
     for chunk in &chunks[1..] {
+        let input = chunk.input(&text);
         assert_eq!(chunk.new.meta.heading_path, "Item | Use > Pump");
-        assert!(
-            chunk.input.starts_with("Item | Use > Pump\nword"),
-            "{}",
-            chunk.input
-        );
+        assert!(input.starts_with("Item | Use > Pump\nword"), "{input}");
     }
     // Without a header there is none to repeat.
     let rows = (0..40)
@@ -247,7 +244,7 @@ fn the_input_can_be_made_again_from_what_the_catalog_keeps() {
         let meta = &chunk.new.meta;
         let body = meta.span.slice(&text).expect("in the text");
         let input = embedded_input("The title", &meta.heading_path, body, &small(), &words);
-        assert_eq!(input, chunk.input);
+        assert_eq!(input, chunk.input(&text));
         assert_eq!(InputHash::of(input.as_bytes()), chunk.new.input_hash);
     }
 }
@@ -267,7 +264,7 @@ fn a_real_embedder_counts_the_budget() {
     assert!(
         chunks
             .iter()
-            .all(|c| embedder.count_tokens(&c.input) <= options.max_tokens)
+            .all(|c| embedder.count_tokens(&c.input(&text)) <= options.max_tokens)
     );
 }
 
@@ -311,8 +308,9 @@ proptest! {
             let span = chunk.new.meta.span;
             prop_assert!(span.end <= n_chars && !span.is_empty());
             let body = span.slice(&text).expect("in the text");
-            prop_assert!(chunk.input.ends_with(body));
-            prop_assert!(words(&chunk.input) <= options.max_tokens);
+            let input = chunk.input(&text);
+            prop_assert!(input.ends_with(body));
+            prop_assert!(words(&input) <= options.max_tokens);
             covered[span.start..span.end].fill(true);
         }
         // No chunk holds a descriptor and anything else but headings before it.

@@ -2,22 +2,25 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cairn_extract::Origin;
 use cairn_types::ports::KnownItem;
 use cairn_types::{
-    AccessList, BlobHash, DocumentId, HasKind as _, JobId, JobItem, JobKind, JobState, NewJob,
-    Outcome, Scope, Seq, Source,
+    AccessList, BlobHash, DocumentId, JobId, JobItem, JobKind, JobState, NewJob, Outcome, Scope,
+    Seq, Source,
 };
 use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::{Budget, Share};
 use crate::discover::{Discovered, DiscoveredFile, key_of};
 use crate::error::IngestError;
 use crate::known::{Known, is_below};
-use crate::pipeline::{Item, Pipeline, Ready, Target, is_fatal, refused};
+use crate::pipeline::{Bytes, Item, Pipeline, Target, refused};
 use crate::report::{DocumentReport, IngestEvent, Summary};
+use crate::stages::{Course, Seen};
 
 /// A sync that would delete a larger share of the known documents stops.
 const MAX_DELETED_SHARE: f64 = 0.2;
@@ -64,20 +67,8 @@ pub(crate) struct Loaded {
     pub(crate) item: Item,
     pub(crate) bytes: Vec<u8>,
     pub(crate) elapsed: Duration,
-}
-
-/// What stage one says of a file.
-pub(crate) enum Seen {
-    /// There is nothing to parse: the known item may need its metadata set.
-    Same(Item, Duration),
-    /// Parsed and cut.
-    Ready(Box<Ready>, Duration),
-    /// A dry run stops before parsing.
-    WouldRead(Item),
-    /// This file cannot be read.
-    Report(Box<DocumentReport>),
-    /// The run cannot go on.
-    Fatal(IngestError),
+    /// What it takes of the run's memory, where that is counted.
+    pub(crate) share: Option<Share>,
 }
 
 impl Pipeline {
@@ -212,12 +203,17 @@ impl Pipeline {
             summary.count(&report);
             emit(IngestEvent::Document(report));
         }
-        let stop = cancel.clone();
-        let mut seen = futures::stream::iter(discovered.files)
-            .take_while(|_| std::future::ready(!stop.is_cancelled()))
-            .map(|file| {
+        let budget = Budget::new(self.options.max_held_bytes);
+        let seen = futures::stream::iter(discovered.files)
+            .take_while(|_| std::future::ready(!cancel.is_cancelled()))
+            .then(|file| {
+                let n_bytes = file.size_bytes.min(self.options.max_file_bytes);
+                let share = Arc::clone(&budget).take(n_bytes);
+                async move { (file, share.await) }
+            })
+            .map(|(file, share)| {
                 let pipeline = self.clone();
-                async move { blocking(move || pipeline.load(&file)).await }
+                async move { blocking(move || pipeline.load(&file, share)).await }
             })
             .buffered(self.options.n_parsers.max(1))
             // Between the two: in order of the files, so that which file is taken for a moved one does not depend on the
@@ -242,44 +238,15 @@ impl Pipeline {
                 }
             })
             .buffered(self.options.n_parsers.max(1) * 2);
-        let mut batch: Vec<Ready> = Vec::new();
-        let mut n_waiting = 0;
-        while let Some(next) = seen.next().await {
-            match next {
-                Seen::Ready(ready, read) => {
-                    summary.stages.read += read;
-                    n_waiting += ready.n_chunks();
-                    batch.push(*ready);
-                    if n_waiting >= self.options.batch_chunks {
-                        n_waiting = 0;
-                        let full = std::mem::take(&mut batch);
-                        self.publish(full, &target, cancel, &mut summary, &mut *emit)
-                            .await?;
-                    }
-                }
-                Seen::Same(item, read) => {
-                    summary.stages.read += read;
-                    let report = self
-                        .settle_same(scope, item, &target, mode, &mut summary)
-                        .await?;
-                    summary.count(&report);
-                    emit(IngestEvent::Document(report));
-                }
-                Seen::WouldRead(item) => {
-                    let report = would_read(&item);
-                    summary.count(&report);
-                    emit(IngestEvent::Document(report));
-                }
-                Seen::Report(report) => {
-                    summary.count(&report);
-                    emit(IngestEvent::Document(*report));
-                }
-                Seen::Fatal(error) => return Err(error),
-            }
-        }
-        drop(seen);
-        self.publish(batch, &target, cancel, &mut summary, &mut *emit)
+        let course = Course {
+            scope: Some(scope),
+            target: &target,
+            mode,
+            job: None,
+        };
+        self.carry(course, seen, cancel, &mut summary, &mut *emit)
             .await?;
+        summary.most_held_bytes = budget.most();
         if cancel.is_cancelled() {
             return Err(IngestError::Cancelled);
         }
@@ -306,7 +273,7 @@ impl Pipeline {
     }
 
     /// Stage one for one file, first half: its bytes and their hash. Blocking.
-    fn load(&self, file: &DiscoveredFile) -> Result<Loaded, Box<DocumentReport>> {
+    fn load(&self, file: &DiscoveredFile, share: Share) -> Result<Loaded, Box<DocumentReport>> {
         let started = Instant::now();
         if file.size_bytes > self.options.max_file_bytes {
             let limit = self.options.max_file_bytes;
@@ -351,50 +318,42 @@ impl Pipeline {
             item,
             bytes,
             elapsed: started.elapsed(),
+            share: Some(share),
         })
     }
 
-    /// Stage one for one file, second half: parse, cut, store the original. Blocking.
+    /// Stage one for one file, second half: parse, cut, begin to store the original. Blocking.
     pub(crate) fn look_at(&self, loaded: Loaded, mode: RunMode) -> Seen {
         let Loaded {
             item,
             bytes,
             elapsed,
+            share,
         } = loaded;
-        let (blob, key, size_bytes) = (item.blob, item.key.clone(), item.size_bytes);
         let same = item.known.as_ref().or(item.moved_from.as_ref());
-        if same.is_some_and(|same| same.blob == blob && same.fingerprint == self.fingerprint()) {
+        if same.is_some_and(|same| self.is_same(&item, same)) {
             return Seen::Same(item, elapsed);
         }
         if mode == RunMode::DryRun {
             return Seen::WouldRead(item);
         }
-        let ready = match self.read(item, &bytes) {
-            Ok(Ok(ready)) => ready,
-            Ok(Err(report)) => return Seen::Report(report),
-            Err(error) => return Seen::Fatal(error),
-        };
-        // Only now: nothing is kept of a file that cannot be read, and no document names an original that is not there.
-        let started = Instant::now();
-        if let Err(error) = self.blobs.put(self.tenant, bytes.as_slice()) {
-            if is_fatal(error.kind()) {
-                return Seen::Fatal(error.into());
-            }
-            let reason = error.to_string();
-            return Seen::Report(Box::new(refused(&key, size_bytes, Outcome::Failed, reason)));
+        match self.read(item, Bytes::New(bytes), share) {
+            Ok(Ok(ready)) => Seen::Ready(Box::new(ready), elapsed),
+            Ok(Err(report)) => Seen::Report(report),
+            Err(error) => Seen::Fatal(error),
         }
-        Seen::Ready(Box::new(ready), elapsed + started.elapsed())
     }
 
     /// Content and pipeline are the same: sets what else was asked (place, tags, access, being there at all).
     pub(crate) async fn settle_same(
         &self,
-        scope: &Scope,
+        course: Course<'_>,
         item: Item,
-        target: &Target,
-        mode: RunMode,
         summary: &mut Summary,
     ) -> Result<DocumentReport, IngestError> {
+        let scope = course.scope.ok_or_else(|| {
+            IngestError::Bug(format!("nobody is there to settle `{}` for", item.key))
+        })?;
         let moved = item.moved_from.is_some();
         let known = item.known.or(item.moved_from);
         let mut report = refused(
@@ -408,7 +367,7 @@ impl Pipeline {
             return Ok(report);
         };
         report.document = Some(known.document);
-        if mode == RunMode::DryRun {
+        if course.mode == RunMode::DryRun {
             report.outcome = if moved {
                 Outcome::Moved
             } else {
@@ -417,7 +376,7 @@ impl Pipeline {
             return Ok(report);
         }
         let mut seq = None;
-        if let Some(set) = self.settle_metadata(scope, &known, target).await? {
+        if let Some(set) = self.settle_metadata(scope, &known, course.target).await? {
             seq = Some(set);
             report.outcome = Outcome::Updated;
             report.reason = Some("tags or access changed".to_owned());
@@ -432,7 +391,8 @@ impl Pipeline {
             report.outcome = Outcome::Moved;
         }
         if known.is_deleted {
-            seq = Some(self.catalog.restore_document(scope, known.document).await?);
+            let restored = self.catalog.restore_document(scope, known.document);
+            seq = Some(restored.await?);
             if !moved {
                 report.outcome = Outcome::Updated;
                 report.reason = Some("restored".to_owned());
@@ -444,7 +404,7 @@ impl Pipeline {
 
     /// Sets tags and access where they were given and differ. A deleted document is brought back only after this: its former
     /// readers must not see it in between.
-    pub(crate) async fn settle_metadata(
+    async fn settle_metadata(
         &self,
         scope: &Scope,
         known: &KnownItem,
@@ -544,20 +504,6 @@ fn names(roots: &[PathBuf]) -> String {
         .map(|root| root.display().to_string())
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// What a dry run says of a document that it would read.
-pub(crate) fn would_read(item: &Item) -> DocumentReport {
-    let outcome = match (&item.moved_from, &item.known) {
-        (Some(_), _) => Outcome::Moved,
-        (None, Some(_)) => Outcome::Updated,
-        (None, None) => Outcome::Added,
-    };
-    DocumentReport {
-        document: item.known.as_ref().map(|known| known.document),
-        reason: None,
-        ..refused(&item.key, item.size_bytes, outcome, String::new())
-    }
 }
 
 pub(crate) fn job_item(report: &DocumentReport) -> JobItem {

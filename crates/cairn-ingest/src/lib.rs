@@ -5,6 +5,7 @@
 //! catalog transaction or not at all.
 
 mod backfill;
+mod budget;
 mod chunk;
 mod discover;
 mod error;
@@ -13,6 +14,7 @@ mod known;
 mod pipeline;
 mod prepared;
 mod report;
+mod stages;
 mod uploads;
 mod web;
 

@@ -1,29 +1,30 @@
-//! The stages between bytes and a published version, shared by files and uploads.
-//!
-//! Stage one (several documents at once, in order): read, hash, parse in a worker process, cut into chunks, store the
-//! original. Stage two (one batch of documents at a time): embed what no vector is known for (slice by slice), publish. A bounded
-//! channel stands between them, so parsing runs ahead of embedding by a few documents and no further.
+//! What is done with one document on its way in: parsed in a worker process, cut into chunks, its original stored, made a version.
+//! The stages that documents pass, and what stands between them, is in `stages`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cairn_extract::{ExtractError, Input, Origin, WorkerPool};
-use cairn_store::BlobStore;
-use cairn_types::ports::{Catalog, Embedder, KnownItem, PublishVersion};
+use cairn_store::{BlobStore, StoreError};
+use cairn_types::ports::{Catalog, EmbedError, Embedder, KnownItem, PublishVersion, VectorRow};
 use cairn_types::{
     AccessList, BlobHash, DocumentStatus, ErrorKind, Extracted, Fingerprint, HasKind as _,
     InputHash, Outcome, Rendered, Source, SystemPurpose, SystemScope, TenantId, Timestamp,
 };
 
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
+use crate::budget::Share;
 use crate::chunk::{Chunk, ChunkOptions, chunk_document};
 use crate::error::IngestError;
-use crate::report::{DocumentReport, IngestEvent, StageTimes, Summary};
+use crate::report::{DocumentReport, StageTimes};
 
 /// Part of the pipeline fingerprint: raised when the chunker's output changes.
 const CHUNKER_VERSION: &str = "chunker-2";
+/// Originals that are written at once: each waits for the disk, and a file system syncs many files in little more time than one.
+const MAX_STORING: usize = 16;
 
 /// Settings of the write path.
 #[derive(Debug, Clone)]
@@ -32,8 +33,10 @@ pub struct PipelineOptions {
     pub chunk: ChunkOptions,
     /// Documents that are read and parsed at once.
     pub n_parsers: usize,
-    /// Chunks that are gathered before they are embedded together.
+    /// Most chunks that are embedded together, and most documents that wait for it.
     pub batch_chunks: usize,
+    /// Most bytes of documents (originals, texts, chunks) that one run holds in memory; a larger document passes alone.
+    pub max_held_bytes: u64,
     /// Larger originals are refused.
     pub max_file_bytes: u64,
     /// A document of which a smaller share was kept is `partial`.
@@ -46,6 +49,7 @@ impl Default for PipelineOptions {
             chunk: ChunkOptions::default(),
             n_parsers: 2,
             batch_chunks: 192,
+            max_held_bytes: 64 << 20,
             max_file_bytes: 200 << 20,
             partial_below: 0.9,
         }
@@ -61,6 +65,7 @@ pub struct Pipeline {
     pub(crate) embedder: Option<Arc<dyn Embedder>>,
     pub(crate) tenant: TenantId,
     pub(crate) options: PipelineOptions,
+    storing: Arc<Semaphore>,
 }
 
 /// Where documents go and how they are marked.
@@ -89,22 +94,86 @@ pub(crate) struct Item {
     pub(crate) moved_from: Option<KnownItem>,
 }
 
+impl Item {
+    /// Whether an item with equal content has nothing to be set.
+    pub(crate) fn is_settled(&self, target: &Target) -> bool {
+        let Some(known) = &self.known else {
+            return self.moved_from.is_none();
+        };
+        !known.is_deleted
+            && target.tags.as_ref().is_none_or(|tags| *tags == known.tags)
+            && target
+                .access
+                .as_ref()
+                .is_none_or(|access| *access == known.access)
+    }
+
+    /// What a dry run says of a document that it would read.
+    pub(crate) fn would_read(&self) -> DocumentReport {
+        let outcome = match (&self.moved_from, &self.known) {
+            (Some(_), _) => Outcome::Moved,
+            (None, Some(_)) => Outcome::Updated,
+            (None, None) => Outcome::Added,
+        };
+        DocumentReport {
+            document: self.known.as_ref().map(|known| known.document),
+            reason: None,
+            ..refused(&self.key, self.size_bytes, outcome, String::new())
+        }
+    }
+}
+
 /// A parsed and cut document that waits for its vectors.
 pub(crate) struct Ready {
-    item: Item,
+    pub(crate) item: Item,
     extracted: Extracted,
-    rendered: Rendered,
-    chunks: Vec<Chunk>,
+    pub(crate) rendered: Rendered,
+    pub(crate) chunks: Vec<Chunk>,
     pub(crate) times: StageTimes,
+    /// The original that is being stored, where it was not before.
+    pub(crate) storing: Option<Storing>,
+    /// Given back when the document is published.
+    pub(crate) share: Option<Share>,
+}
+
+/// An original on its way to the disk; gives the time that it took.
+pub(crate) struct Storing(JoinHandle<Result<Duration, StoreError>>);
+
+impl Storing {
+    /// Waits until it is durable.
+    pub(crate) async fn done(self) -> Result<Duration, IngestError> {
+        let stored = self.0.await;
+        Ok(stored.map_err(|error| IngestError::Bug(error.to_string()))??)
+    }
 }
 
 impl Ready {
-    pub(crate) fn n_chunks(&self) -> usize {
-        self.chunks.len()
+    /// About what it takes of memory.
+    fn n_bytes(&self) -> u64 {
+        let elements = self.extracted.elements.iter();
+        let elements = elements.map(|element| size_of_val(element) + element.text.len());
+        let chunks = self.chunks.iter().map(Chunk::n_bytes);
+        (self.rendered.text.len() + elements.sum::<usize>() + chunks.sum::<usize>()) as u64
     }
 
     fn title(&self) -> String {
         title_of(&self.extracted, &self.item.name)
+    }
+}
+
+/// The bytes of an original.
+pub(crate) enum Bytes {
+    /// Not stored yet.
+    New(Vec<u8>),
+    /// Stored already.
+    Stored(Vec<u8>),
+}
+
+impl Bytes {
+    fn get(&self) -> &[u8] {
+        match self {
+            Self::New(bytes) | Self::Stored(bytes) => bytes,
+        }
     }
 }
 
@@ -164,6 +233,7 @@ impl Pipeline {
             embedder,
             tenant,
             options,
+            storing: Arc::new(Semaphore::new(MAX_STORING)),
         }
     }
 
@@ -189,6 +259,11 @@ impl Pipeline {
         Fingerprint::of(text.as_bytes())
     }
 
+    /// Whether nothing that is read of the item would differ from what is known.
+    pub(crate) fn is_same(&self, item: &Item, known: &KnownItem) -> bool {
+        known.blob == item.blob && known.fingerprint == self.fingerprint()
+    }
+
     pub(crate) const fn system(&self) -> SystemScope {
         SystemScope::new(self.tenant, SystemPurpose::Ingest)
     }
@@ -200,17 +275,18 @@ impl Pipeline {
         }
     }
 
-    /// Stage one for one original: parse and cut. Blocking. The inner error is this document's alone; the outer one
-    /// says that no document can be read.
+    /// Stage one for one original: parse, begin to store (`bytes` are given where they are not stored yet) and cut. Blocking. The
+    /// inner error is this document's alone; the outer one says that no document can be read.
     pub(crate) fn read(
         &self,
         item: Item,
-        bytes: &[u8],
+        bytes: Bytes,
+        share: Option<Share>,
     ) -> Result<Result<Ready, Box<DocumentReport>>, IngestError> {
         let started = Instant::now();
         let input = Input {
             name: &item.name,
-            bytes,
+            bytes: bytes.get(),
             origin: item.origin,
         };
         let extracted = match self.workers.extract(&input) {
@@ -219,9 +295,36 @@ impl Pipeline {
             Err(error) => return Ok(Err(Box::new(failed(&item, &error)))),
         };
         let parse = started.elapsed();
+        // Only now: nothing is kept of a file that cannot be read.
+        let storing = match bytes {
+            Bytes::New(bytes) => Some(self.store(bytes)),
+            Bytes::Stored(_) => None,
+        };
         let mut ready = self.cut(item, extracted);
         ready.times.parse = parse;
+        ready.storing = storing;
+        ready.share = share.map(|mut share| {
+            share.resize(ready.n_bytes() + ready.item.size_bytes);
+            share
+        });
         Ok(Ok(ready))
+    }
+
+    /// Begins to store an original.
+    pub(crate) fn store(&self, bytes: Vec<u8>) -> Storing {
+        let (blobs, tenant) = (Arc::clone(&self.blobs), self.tenant);
+        let turn = Arc::clone(&self.storing).acquire_owned();
+        Storing(tokio::runtime::Handle::current().spawn(async move {
+            let _turn = turn.await;
+            let put = move || {
+                let started = Instant::now();
+                blobs.put(tenant, bytes.as_slice())?;
+                Ok(started.elapsed())
+            };
+            tokio::task::spawn_blocking(put)
+                .await
+                .unwrap_or_else(|error| Err(StoreError::Io(std::io::Error::other(error))))
+        }))
     }
 
     /// Cuts parsed elements into chunks. Blocking.
@@ -247,123 +350,38 @@ impl Pipeline {
             rendered,
             chunks,
             times,
+            storing: None,
+            share: None,
         }
     }
 
-    /// Stage two for a batch: embeds what is missing, then publishes each document in order.
-    pub(crate) async fn publish(
-        &self,
-        batch: Vec<Ready>,
-        target: &Target,
-        cancel: &CancellationToken,
-        summary: &mut Summary,
-        mut emit: impl FnMut(IngestEvent) + Send,
-    ) -> Result<(), IngestError> {
-        self.embed_missing(&batch, cancel, summary, &mut emit)
-            .await?;
-        for ready in batch {
-            let started = Instant::now();
-            let max_tokens = u32::try_from(self.options.chunk.max_tokens).unwrap_or(u32::MAX);
-            let n_truncated = ready
-                .chunks
-                .iter()
-                .filter(|c| c.new.meta.n_tokens > max_tokens)
-                .count();
-            summary.n_truncated += n_truncated as u64;
-            summary.n_chunks += ready.chunks.len() as u64;
-            summary.stages.parse += ready.times.parse;
-            summary.stages.chunk += ready.times.chunk;
-            let (version, mut report) = self.to_version(ready, target);
-            let published = self.catalog.publish_version(self.system(), version).await?;
-            report.document = Some(published.document);
-            report.outcome = match report.outcome {
-                Outcome::Moved => Outcome::Moved,
-                _ if published.is_new => Outcome::Added,
-                _ => Outcome::Updated,
-            };
-            summary.n_partial += u64::from(report.is_partial);
-            summary.seq = Some(published.seq);
-            summary.stages.write += started.elapsed();
-            summary.count(&report);
-            emit(IngestEvent::Document(report));
-            emit(IngestEvent::Published { seq: published.seq });
-        }
-        Ok(())
-    }
-
-    /// Embeds the inputs of a batch that have no vector yet, slice by slice: one long document may have far more chunks than
-    /// a batch is meant to, and finished slices are not done again after a stop.
-    async fn embed_missing(
-        &self,
-        batch: &[Ready],
-        cancel: &CancellationToken,
-        summary: &mut Summary,
-        emit: &mut (impl FnMut(IngestEvent) + Send),
-    ) -> Result<(), IngestError> {
-        let Some(embedder) = &self.embedder else {
-            return Ok(());
-        };
-        let mut inputs: std::collections::BTreeMap<InputHash, &str> =
-            std::collections::BTreeMap::new();
-        for ready in batch {
-            inputs.extend(
-                ready
-                    .chunks
-                    .iter()
-                    .map(|c| (c.new.input_hash, c.input.as_str())),
-            );
-        }
-        let hashes: Vec<InputHash> = inputs.keys().copied().collect();
-        let missing = self
-            .catalog
-            .missing_vectors(self.system(), embedder.space(), &hashes)
-            .await?;
-        for slice in missing.chunks(self.options.batch_chunks.max(1)) {
-            if cancel.is_cancelled() {
-                return Err(IngestError::Cancelled);
-            }
-            let work: Vec<(InputHash, String)> = slice
-                .iter()
-                .filter_map(|hash| inputs.get(hash).map(|input| (*hash, (*input).to_owned())))
-                .collect();
-            let (n_chunks, elapsed) = self.embed_and_store(work).await?;
-            summary.n_embedded += n_chunks;
-            summary.stages.embed += elapsed;
-            emit(IngestEvent::Embedded { n_chunks });
-        }
-        Ok(())
-    }
-
-    /// Embeds inputs and stores their vectors as f16.
-    pub(crate) async fn embed_and_store(
+    /// Embeds inputs; gives their vectors as f16, and the time that it took.
+    pub(crate) async fn embed(
         &self,
         work: Vec<(InputHash, String)>,
-    ) -> Result<(u64, Duration), IngestError> {
+    ) -> Result<(Vec<VectorRow>, Duration), IngestError> {
         let Some(embedder) = self.embedder.clone().filter(|_| !work.is_empty()) else {
-            return Ok((0, Duration::ZERO));
+            return Ok((Vec::new(), Duration::ZERO));
         };
-        let n_inputs = work.len() as u64;
-        let space = embedder.space().clone();
-        let started = Instant::now();
-        let vectors = tokio::task::spawn_blocking(move || {
+        let embedded = tokio::task::spawn_blocking(move || {
+            let started = Instant::now();
             let texts: Vec<&str> = work.iter().map(|(_, text)| text.as_str()).collect();
             let vectors = embedder.embed(&texts)?;
-            let rows = work
-                .iter()
-                .zip(vectors)
-                .map(|((hash, _), vector)| (*hash, to_f16_bytes(&vector)));
-            Ok::<_, cairn_types::ports::EmbedError>(rows.collect::<Vec<_>>())
-        })
-        .await
-        .map_err(|error| IngestError::Bug(error.to_string()))??;
-        let elapsed = started.elapsed();
-        self.catalog
-            .put_vectors(self.system(), &space, vectors)
-            .await?;
-        Ok((n_inputs, elapsed))
+            let rows = work.iter().zip(vectors);
+            let rows = rows.map(|((hash, _), vector)| (*hash, to_f16_bytes(&vector)));
+            Ok::<_, EmbedError>((rows.collect(), started.elapsed()))
+        });
+        Ok(embedded
+            .await
+            .map_err(|error| IngestError::Bug(error.to_string()))??)
     }
 
-    fn to_version(&self, ready: Ready, target: &Target) -> (PublishVersion, DocumentReport) {
+    /// What is published of a document, and its report as far as it is known before.
+    pub(crate) fn to_version(
+        &self,
+        ready: Ready,
+        target: &Target,
+    ) -> (PublishVersion, DocumentReport) {
         let title = ready.title();
         let Ready {
             item,

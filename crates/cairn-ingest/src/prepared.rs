@@ -1,10 +1,16 @@
 //! Documents whose elements are known already: data sets, and sources that speak in text rather than in files.
 
+use std::time::Duration;
+
 use cairn_types::{BlobHash, Extracted, Source};
+use futures::StreamExt as _;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::IngestError;
-use crate::pipeline::{Item, Pipeline, Target};
+use crate::files::{RunMode, blocking};
+use crate::pipeline::{Item, Pipeline, Ready, Target};
 use crate::report::{IngestEvent, Summary};
+use crate::stages::{Course, Seen};
 
 /// A document that needs no parsing.
 #[derive(Debug, Clone)]
@@ -44,41 +50,47 @@ impl Pipeline {
             n_files: documents.len() as u64,
             n_bytes: 0,
         });
-        let never = tokio_util::sync::CancellationToken::new();
-        let mut rest = documents.into_iter().peekable();
-        while rest.peek().is_some() {
-            // About a batch of chunks: most documents of a data set are one or two.
-            let some: Vec<PreparedDocument> = rest
-                .by_ref()
-                .take(self.options.batch_chunks.max(1))
-                .collect();
-            let pipeline = self.clone();
-            let batch = tokio::task::spawn_blocking(move || {
-                some.into_iter()
-                    .map(|document| {
-                        let text = document.extracted.render().text;
-                        pipeline.blobs.put(pipeline.tenant, text.as_bytes())?;
-                        let item = Item {
-                            name: document.key.clone(),
-                            key: document.key,
-                            uri: document.uri,
-                            modified_at: None,
-                            blob: BlobHash::of(text.as_bytes()),
-                            size_bytes: text.len() as u64,
-                            origin: cairn_extract::Origin::File,
-                            known: None,
-                            moved_from: None,
-                        };
-                        Ok::<_, cairn_store::StoreError>(pipeline.cut(item, document.extracted))
+        let course = Course {
+            scope: None,
+            target: &target,
+            mode: RunMode::Write,
+            job: None,
+        };
+        let seen = futures::stream::iter(documents)
+            .map(|document| {
+                let pipeline = self.clone();
+                let cut = blocking(move || pipeline.cut_prepared(document));
+                async move {
+                    let ready = cut.await;
+                    ready.map_or_else(Seen::Fatal, |ready| {
+                        Seen::Ready(Box::new(ready), Duration::ZERO)
                     })
-                    .collect::<Result<Vec<_>, _>>()
+                }
             })
-            .await
-            .map_err(|error| IngestError::Bug(error.to_string()))??;
-            self.publish(batch, &target, &never, &mut summary, &mut emit)
-                .await?;
-        }
+            .buffered(self.options.n_parsers.max(1));
+        let never = CancellationToken::new();
+        self.carry(course, seen, &never, &mut summary, &mut emit)
+            .await?;
         summary.elapsed = started.elapsed();
         Ok(summary)
+    }
+
+    fn cut_prepared(&self, document: PreparedDocument) -> Ready {
+        let text = document.extracted.render().text;
+        let item = Item {
+            name: document.key.clone(),
+            key: document.key,
+            uri: document.uri,
+            modified_at: None,
+            blob: BlobHash::of(text.as_bytes()),
+            size_bytes: text.len() as u64,
+            origin: cairn_extract::Origin::File,
+            known: None,
+            moved_from: None,
+        };
+        let storing = self.store(text.into_bytes());
+        let mut ready = self.cut(item, document.extracted);
+        ready.storing = Some(storing);
+        ready
     }
 }

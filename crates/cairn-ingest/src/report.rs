@@ -67,6 +67,8 @@ pub struct Summary {
     pub n_truncated: u64,
     /// Bytes of the originals that were read.
     pub n_bytes: u64,
+    /// Most bytes of documents that the run held in memory at once, where it counts them.
+    pub most_held_bytes: u64,
     /// Whether vectors were made; `false` means lexical search only.
     pub has_vectors: bool,
     /// Wall time.

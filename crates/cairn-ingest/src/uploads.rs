@@ -1,16 +1,21 @@
 //! A job of uploads: originals that are stored already, so the job can be taken up again after a crash.
 //!
-//! Each item is read, published and recorded before the next one is begun; an item whose outcome is recorded is not
-//! done twice, and one that was published but not recorded is found unchanged and recorded then.
+//! An item is recorded after it was published; one whose outcome is recorded is not done twice, and one that was published but
+//! not recorded is found unchanged and recorded then.
 
-use cairn_types::ports::KnownItem;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use cairn_types::{HasKind as _, Job, JobItem, JobState, Outcome, Scope, Source};
+use futures::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::{Budget, Share};
 use crate::error::IngestError;
-use crate::files::job_item;
-use crate::pipeline::{Item, Pipeline, Target, is_fatal, refused};
-use crate::report::{DocumentReport, IngestEvent, Summary};
+use crate::files::{RunMode, blocking};
+use crate::pipeline::{Bytes, Item, Pipeline, Target, is_fatal, refused};
+use crate::report::{IngestEvent, Summary};
+use crate::stages::{Course, Seen};
 
 impl Pipeline {
     /// Works through a claimed upload job and moves it to its final state. `scope` is the owner's: it brings
@@ -66,138 +71,89 @@ impl Pipeline {
             has_vectors: self.embedder.is_some(),
             ..Summary::default()
         };
-        for item in request
-            .items
-            .iter()
+        let pending = request.items.iter();
+        let pending: Vec<&JobItem> = pending
             .filter(|item| item.outcome == Outcome::Pending)
-        {
-            if cancel.is_cancelled() {
-                return Err(IngestError::Cancelled);
-            }
-            let report = self
-                .run_item(scope, item, &target, cancel, &mut summary, emit)
-                .await?;
-            let done = JobItem {
-                blob: item.blob,
-                ..job_item(&report)
-            };
-            self.catalog
-                .record_item(self.system(), job.id, done)
-                .await?;
+            .collect();
+        let budget = Budget::new(self.options.max_held_bytes);
+        let seen = futures::stream::iter(pending.iter().copied())
+            .take_while(|_| std::future::ready(!cancel.is_cancelled()))
+            .then(|item| {
+                let share = Arc::clone(&budget).take(item.size_bytes);
+                async move { (item, share.await) }
+            })
+            .map(|(item, share)| self.see_upload(item, &target, share))
+            .buffered(self.options.n_parsers.max(1) * 2);
+        let course = Course {
+            scope: Some(scope),
+            target: &target,
+            mode: RunMode::Write,
+            job: Some(job),
+        };
+        let mut n_told = 0;
+        self.carry(course, seen, cancel, &mut summary, &mut |event| {
+            n_told += usize::from(matches!(event, IngestEvent::Document(_)));
+            emit(event);
+        })
+        .await?;
+        summary.most_held_bytes = budget.most();
+        if n_told < pending.len() && cancel.is_cancelled() {
+            return Err(IngestError::Cancelled);
         }
         Ok(summary)
     }
 
-    async fn run_item(
-        &self,
-        scope: &Scope,
-        stored: &JobItem,
-        target: &Target,
-        cancel: &CancellationToken,
-        summary: &mut Summary,
-        emit: &mut (dyn FnMut(IngestEvent) + Send + '_),
-    ) -> Result<DocumentReport, IngestError> {
+    /// The first stage for an original that is stored.
+    async fn see_upload(&self, stored: &JobItem, target: &Target, share: Share) -> Seen {
+        let (key, size_bytes) = (stored.key.clone(), stored.size_bytes);
         let Some(blob) = stored.blob else {
             let reason = "the original was not stored; send it again".to_owned();
-            return Ok(refused(
-                &stored.key,
-                stored.size_bytes,
-                Outcome::Failed,
-                reason,
-            ));
+            let report = refused(&key, size_bytes, Outcome::Failed, reason);
+            return Seen::Report(Box::new(report));
         };
-        let known: Option<KnownItem> = self
+        let known = self
             .catalog
-            .known_items(
-                self.system(),
-                &target.collection,
-                &target.source,
-                &stored.key,
-            )
-            .await?
-            .into_iter()
-            .find(|known| known.key == stored.key);
+            .known_items(self.system(), &target.collection, &target.source, &key)
+            .await;
+        let known = match known {
+            Ok(known) => known.into_iter().find(|known| known.key == key),
+            Err(error) => return Seen::Fatal(error.into()),
+        };
         let item = Item {
-            key: stored.key.clone(),
+            key,
             uri: format!("upload:{}", stored.key),
             name: stored.key.clone(),
             modified_at: None,
             blob,
-            size_bytes: stored.size_bytes,
+            size_bytes,
             origin: cairn_extract::Origin::File,
             known,
             moved_from: None,
         };
-        let same = item
-            .known
-            .as_ref()
-            .filter(|known| known.blob == blob && known.fingerprint == self.fingerprint());
-        if let Some(known) = same {
-            return self
-                .settle_upload(scope, known, target, summary, &item)
-                .await;
+        if let Some(known) = &item.known
+            && self.is_same(&item, known)
+        {
+            return Seen::Same(item, Duration::ZERO);
         }
         let pipeline = self.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let bytes = pipeline.blobs.read_verified(pipeline.tenant, blob)?;
-            pipeline.read(item, &bytes)
-        })
-        .await
-        .map_err(|error| IngestError::Bug(error.to_string()))?;
-        let ready = match read {
-            Ok(Ok(ready)) => ready,
-            Ok(Err(report)) => {
-                summary.count(&report);
-                emit(IngestEvent::Document((*report).clone()));
-                return Ok(*report);
+        let read = blocking(move || {
+            let started = Instant::now();
+            let bytes = match pipeline.blobs.read_verified(pipeline.tenant, blob) {
+                Ok(bytes) => bytes,
+                Err(error) if is_fatal(error.kind()) => return Seen::Fatal(error.into()),
+                Err(error) => {
+                    let reason = error.to_string();
+                    let report = refused(&item.key, size_bytes, Outcome::Failed, reason);
+                    return Seen::Report(Box::new(report));
+                }
+            };
+            let elapsed = started.elapsed();
+            match pipeline.read(item, Bytes::Stored(bytes), Some(share)) {
+                Ok(Ok(ready)) => Seen::Ready(Box::new(ready), elapsed),
+                Ok(Err(report)) => Seen::Report(report),
+                Err(error) => Seen::Fatal(error),
             }
-            Err(error) if is_fatal(error.kind()) => return Err(error),
-            Err(error) => {
-                return Ok(refused(
-                    &stored.key,
-                    stored.size_bytes,
-                    Outcome::Failed,
-                    error.to_string(),
-                ));
-            }
-        };
-        let mut published = None;
-        self.publish(vec![ready], target, cancel, summary, |event| {
-            if let IngestEvent::Document(report) = &event {
-                published = Some(report.clone());
-            }
-            emit(event);
-        })
-        .await?;
-        published.ok_or_else(|| IngestError::Bug("a published document left no report".to_owned()))
-    }
-
-    async fn settle_upload(
-        &self,
-        scope: &Scope,
-        known: &KnownItem,
-        target: &Target,
-        summary: &mut Summary,
-        item: &Item,
-    ) -> Result<DocumentReport, IngestError> {
-        let mut report = refused(
-            &item.key,
-            item.size_bytes,
-            Outcome::Unchanged,
-            String::new(),
-        );
-        report.reason = None;
-        report.document = Some(known.document);
-        if let Some(seq) = self.settle_metadata(scope, known, target).await? {
-            summary.seq = Some(seq);
-            report.outcome = Outcome::Updated;
-        }
-        if known.is_deleted {
-            summary.seq = Some(self.catalog.restore_document(scope, known.document).await?);
-            report.outcome = Outcome::Updated;
-            report.reason = Some("restored".to_owned());
-        }
-        summary.count(&report);
-        Ok(report)
+        });
+        read.await.unwrap_or_else(Seen::Fatal)
     }
 }

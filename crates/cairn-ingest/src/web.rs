@@ -21,9 +21,10 @@ use cairn_web::{
 use tokio_util::sync::CancellationToken;
 
 use crate::error::IngestError;
-use crate::files::{DeletionGuard, Loaded, RunMode, Seen, blocking, job_item, would_read};
+use crate::files::{DeletionGuard, Loaded, RunMode, blocking, job_item};
 use crate::pipeline::{Item, Pipeline, Target, is_fatal, refused};
 use crate::report::{DocumentReport, IngestEvent, Summary};
+use crate::stages::{Course, Seen};
 
 /// A run over pages.
 #[derive(Debug, Clone)]
@@ -365,7 +366,7 @@ impl Pipeline {
                 );
                 Ok(())
             }
-            Answer::Same => self.same_page(run, step, &url, emit).await,
+            Answer::Same => self.same_page(run, step, &url, cancel, emit).await,
             Answer::Page(page) => {
                 self.new_page(run, step, &url, has_moved, page, cancel, emit)
                     .await
@@ -379,6 +380,7 @@ impl Pipeline {
         run: &mut Run<'_>,
         step: &Step,
         url: &Url,
+        cancel: &CancellationToken,
         emit: &mut (dyn FnMut(IngestEvent) + Send + '_),
     ) -> Result<(), IngestError> {
         let Some((validators, address)) = run.known.fetched.get(url.as_str()).cloned() else {
@@ -415,13 +417,9 @@ impl Pipeline {
             known: Some(known),
             moved_from: None,
         };
-        let report = self
-            .settle_same(run.scope, item, &run.target, run.mode, &mut run.summary)
-            .await?;
-        self.note_fetch(run, report.document, url, validators)
-            .await?;
-        run.count(report, emit);
-        Ok(())
+        let seen = Seen::Same(item, std::time::Duration::ZERO);
+        let document = self.settle_page(run, seen, cancel, emit).await?;
+        self.note_fetch(run, document, url, validators).await
     }
 
     #[expect(
@@ -506,42 +504,39 @@ impl Pipeline {
             item,
             bytes,
             elapsed: std::time::Duration::ZERO,
+            share: None,
         };
         let pipeline = self.clone();
         let mode = run.mode;
-        let document = match blocking(move || pipeline.look_at(loaded, mode)).await? {
-            Seen::Ready(ready, read) => {
-                run.summary.stages.read += read;
-                let mut document = None;
-                let target = run.target.clone();
-                self.publish(vec![*ready], &target, cancel, &mut run.summary, |event| {
-                    if let IngestEvent::Document(report) = &event {
-                        document = report.document;
-                    }
-                    emit(event);
-                })
-                .await?;
-                document
-            }
-            Seen::Same(item, _) => {
-                let report = self
-                    .settle_same(run.scope, item, &run.target, mode, &mut run.summary)
-                    .await?;
-                let document = report.document;
-                run.count(report, emit);
-                document
-            }
-            Seen::WouldRead(item) => {
-                run.count(would_read(&item), emit);
-                None
-            }
-            Seen::Report(report) => {
-                run.count(*report, emit);
-                None
-            }
-            Seen::Fatal(error) => return Err(error),
-        };
+        let seen = blocking(move || pipeline.look_at(loaded, mode)).await?;
+        let document = self.settle_page(run, seen, cancel, emit).await?;
         self.note_fetch(run, document, url, page.validators).await
+    }
+
+    /// Takes one page through the stages; the document that it became.
+    async fn settle_page(
+        &self,
+        run: &mut Run<'_>,
+        seen: Seen,
+        cancel: &CancellationToken,
+        emit: &mut (dyn FnMut(IngestEvent) + Send + '_),
+    ) -> Result<Option<DocumentId>, IngestError> {
+        let course = Course {
+            scope: Some(run.scope),
+            target: &run.target,
+            mode: run.mode,
+            job: None,
+        };
+        let mut document = None;
+        let page = futures::stream::iter([seen]);
+        self.carry(course, page, cancel, &mut run.summary, &mut |event| {
+            if let IngestEvent::Document(report) = &event {
+                document = report.document;
+            }
+            emit(event);
+        })
+        .await?;
+        Ok(document)
     }
 
     fn page_meta(&self, name: &str, bytes: &[u8]) -> Result<PageMeta, IngestError> {

@@ -8,6 +8,7 @@
 )]
 
 mod files;
+mod stages;
 mod uploads;
 mod vectors;
 mod web;
@@ -31,7 +32,14 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         };
     }
-    let tests = [files::TESTS, uploads::TESTS, vectors::TESTS, web::TESTS].concat();
+    let tests = [
+        files::TESTS,
+        stages::TESTS,
+        uploads::TESTS,
+        vectors::TESTS,
+        web::TESTS,
+    ]
+    .concat();
     let trials = tests.into_iter().map(|(name, test)| {
         Trial::test(name, move || {
             test();

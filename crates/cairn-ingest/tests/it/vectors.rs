@@ -108,10 +108,13 @@ fn stops_between_slices() {
             })
             .await;
         assert!(matches!(stopped, Err(IngestError::Cancelled)));
-        assert_eq!(*embedder.calls.lock().unwrap(), [3]);
+        // The first slice, and those that were under way while it was stored.
+        let calls = embedder.calls.lock().unwrap().clone();
+        assert!((1..=4).contains(&calls.len()), "{calls:?}");
         let summary = world.ingest(world.request()).await.unwrap();
         assert_eq!(summary.n_added, 1);
-        assert_eq!(summary.n_embedded + 3, summary.n_chunks);
+        let n_kept = calls.iter().sum::<usize>() as u64;
+        assert_eq!(summary.n_embedded + n_kept, summary.n_chunks);
     });
 }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use cairn_types::ports::{
     Catalog, CatalogError, Change, DocumentPage, FetchState, IdempotentBegin, IdempotentReply,
-    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
-    StoredElements,
+    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishBatch,
+    PublishVersion, Published, PublishedBatch, StoredElements,
 };
 use cairn_types::{
     AccessList, CharSpan, ChunkNo, Collection, DocumentFilter, DocumentId, DocumentSummary,
@@ -161,6 +161,14 @@ impl Catalog for HookedCatalog {
         version: PublishVersion,
     ) -> Result<Published, CatalogError> {
         self.inner.publish_version(system, version).await
+    }
+
+    async fn publish_batch(
+        &self,
+        system: SystemScope,
+        batch: PublishBatch,
+    ) -> Result<PublishedBatch, CatalogError> {
+        self.inner.publish_batch(system, batch).await
     }
 
     async fn set_metadata(

@@ -32,8 +32,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use cairn_types::ports::{
     Catalog, CatalogError, Change, DocumentPage, FetchState, IdempotentBegin, IdempotentReply,
-    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
-    StoredElements,
+    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishBatch,
+    PublishVersion, Published, PublishedBatch, StoredElements,
 };
 use cairn_types::{
     AccessList, CharSpan, ChunkNo, Clock, Collection, DocumentFilter, DocumentId, DocumentSummary,
@@ -186,6 +186,16 @@ impl Catalog for SqliteCatalog {
     ) -> Result<Published, CatalogError> {
         self.threads
             .write(move |db| publish::publish_version(db, system, &version))
+            .await
+    }
+
+    async fn publish_batch(
+        &self,
+        system: SystemScope,
+        batch: PublishBatch,
+    ) -> Result<PublishedBatch, CatalogError> {
+        self.threads
+            .write(move |db| publish::publish_batch(db, system, &batch))
             .await
     }
 

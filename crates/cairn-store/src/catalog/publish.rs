@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use cairn_types::ports::{PublishVersion, Published};
+use cairn_types::ports::{PublishBatch, PublishVersion, Published, PublishedBatch};
 use cairn_types::{AccessList, DocumentId, Seq, SystemScope, TenantId, VersionNo};
 use rusqlite::{OptionalExtension, params};
 
 use super::failure::{DbError, DbResult, conflict, invalid, not_found};
+use super::index::put_vectors;
 use super::renditions::{self, ByteOffsets};
 use super::rows::{from_sql, id_from_sql, id_to_sql, json, to_sql, word};
 use super::threads::Db;
@@ -114,6 +115,41 @@ pub(super) fn publish_version(
             })
         }
     }
+}
+
+/// Stores the vectors, then publishes version after version up to the first that is refused.
+pub(super) fn publish_batch(
+    db: &Db<'_>,
+    system: SystemScope,
+    batch: &PublishBatch,
+) -> DbResult<PublishedBatch> {
+    if let Some((space, vectors)) = &batch.vectors {
+        put_vectors(db, system, space, vectors)?;
+    }
+    let mut published = Vec::with_capacity(batch.versions.len());
+    for version in &batch.versions {
+        db.conn.execute_batch("SAVEPOINT version")?;
+        match publish_version(db, system, version) {
+            Ok(done) => {
+                db.conn.execute_batch("RELEASE version")?;
+                published.push(done);
+            }
+            // A full disk or an I/O failure ends the whole transaction: nothing of the batch is kept.
+            Err(error) if db.conn.is_autocommit() => return Err(error),
+            Err(error) => {
+                db.conn
+                    .execute_batch("ROLLBACK TO version; RELEASE version")?;
+                return Ok(PublishedBatch {
+                    published,
+                    refused: Some(error.into()),
+                });
+            }
+        }
+    }
+    Ok(PublishedBatch {
+        published,
+        refused: None,
+    })
 }
 
 /// Refuses what could not be read back.

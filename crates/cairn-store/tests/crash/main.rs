@@ -14,6 +14,7 @@
 )]
 
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use cairn_store::{BlobLimits, BlobStore, DataDir, LockState, SqliteCatalog};
 use cairn_testkit::{Random, access, owner_of, temp_dir};
-use cairn_types::ports::{Catalog, PublishVersion};
+use cairn_types::ports::{Catalog, PublishBatch, PublishVersion};
 use cairn_types::{
     BlobHash, CharSpan, ChunkMeta, ChunkNo, DocumentFilter, DocumentId, DocumentStatus, Element,
     ElementKind, Fingerprint, InputHash, JobId, JobItem, JobKind, NewChunk, NewJob, Outcome,
@@ -116,11 +117,21 @@ async fn open(path: &Path) -> Opened {
     }
 }
 
-/// Writes until it is killed.
+/// Writes until it is killed: now one version, now some that share a transaction.
 async fn write(path: &Path, start: u64) {
     let store = open(path).await;
+    let mut n = start;
+    while let Some(size) = [1, 4, 1, 2].get(usize::try_from(n % 4).unwrap()) {
+        let end = n + size;
+        write_some(&store, n..end).await;
+        n = end;
+    }
+}
+
+async fn write_some(store: &Opened, numbers: Range<u64>) {
     let system = SystemScope::new(store.tenant, SystemPurpose::Ingest);
-    for n in start.. {
+    let (mut jobs, mut versions) = (Vec::new(), Vec::new());
+    for n in numbers.clone() {
         let new = nth(n);
         let blob = store.blobs.put(store.tenant, new.text.as_bytes()).unwrap();
         let job = NewJob {
@@ -139,8 +150,28 @@ async fn write(path: &Path, start: u64) {
                 document: None,
             }],
         };
-        let job = store.catalog.accept(job).await.unwrap();
-        let published = store.catalog.publish_version(system, new).await.unwrap();
+        jobs.push(store.catalog.accept(job).await.unwrap());
+        versions.push(new);
+    }
+    let published = if versions.len() == 1 {
+        let version = versions.remove(0);
+        vec![
+            store
+                .catalog
+                .publish_version(system, version)
+                .await
+                .unwrap(),
+        ]
+    } else {
+        let batch = PublishBatch {
+            vectors: None,
+            versions,
+        };
+        let done = store.catalog.publish_batch(system, batch).await.unwrap();
+        assert!(done.refused.is_none());
+        done.published
+    };
+    for ((n, job), published) in numbers.zip(jobs).zip(published) {
         let line = format!("{n} {job} {} {}\n", published.document, published.version);
         // The line is whole or not there: the test reads whole lines only.
         let mut out = std::io::stdout().lock();

@@ -101,6 +101,27 @@ pub struct PublishVersion {
     pub chunks: Vec<NewChunk>,
 }
 
+/// A vector (f16, little endian) by the hash of its input.
+pub type VectorRow = (InputHash, Vec<u8>);
+
+/// Versions that are published together, with vectors of their chunks.
+#[derive(Debug, Clone)]
+pub struct PublishBatch {
+    /// Vectors to store first, as in [`Catalog::put_vectors`], with their space.
+    pub vectors: Option<(EmbeddingSpace, Vec<VectorRow>)>,
+    /// In the order in which they take their positions.
+    pub versions: Vec<PublishVersion>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct PublishedBatch {
+    /// The first versions, one for each; all of them where none was refused.
+    pub published: Vec<Published>,
+    /// Why the one after them was refused; those behind it were not tried.
+    pub refused: Option<CatalogError>,
+}
+
 /// What a publication made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
@@ -380,6 +401,15 @@ pub trait Catalog: Send + Sync {
         system: SystemScope,
         version: PublishVersion,
     ) -> Result<Published, CatalogError>;
+
+    /// Publishes versions one after the other, each as [`Self::publish_version`] does and whole or not at all, and before them
+    /// stores vectors. All share one transaction and so one sync: nothing of it is acknowledged before all of it is durable.
+    /// Stops at the first version that is refused; those before it are published all the same.
+    async fn publish_batch(
+        &self,
+        system: SystemScope,
+        batch: PublishBatch,
+    ) -> Result<PublishedBatch, CatalogError>;
 
     /// Sets tags, access list or both on a known document without a new version.
     async fn set_metadata(

@@ -5,7 +5,7 @@ mod embedder;
 
 pub use catalog::{
     Catalog, CatalogError, Change, DocumentPage, FetchState, IdempotentBegin, IdempotentReply,
-    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishVersion, Published,
-    StoredElements,
+    IndexChunk, IndexDocument, KeyRecord, KnownItem, NewKey, Original, PublishBatch,
+    PublishVersion, Published, PublishedBatch, StoredElements, VectorRow,
 };
 pub use embedder::{EmbedError, Embedder};

@@ -1,13 +1,13 @@
 //! Publishing, versions, moving, deleting and restoring.
 
 use cairn_testkit::access;
-use cairn_types::ports::CatalogError;
+use cairn_types::ports::{CatalogError, PublishBatch};
 use cairn_types::{
-    BlobHash, CharSpan, ChunkNo, DocumentFilter, ErrorKind, Fingerprint, HasKind, Timestamp,
-    VersionNo,
+    BlobHash, CharSpan, ChunkNo, DocumentFilter, ErrorKind, Fingerprint, HasKind, InputHash,
+    Timestamp, VersionNo,
 };
 
-use crate::fixtures::{Bench, version, words};
+use crate::fixtures::{Bench, space, version, words};
 
 pub(crate) async fn a_new_document_reads_back_as_it_was_published(bench: Bench<'_>) {
     let mut new = version("/a.md", &["Über uns", "日本語 🦀 text", "the end"]);
@@ -247,6 +247,53 @@ pub(crate) async fn a_move_to_a_taken_key_is_refused(bench: Bench<'_>) {
     // A refused publication leaves nothing behind, not even the collection it named.
     let collections = bench.catalog.collections(&bench.owner()).await.unwrap();
     assert_eq!(collections.len(), 1);
+}
+
+pub(crate) async fn a_batch_is_published_up_to_what_is_refused(bench: Bench<'_>) {
+    let first = bench.publish(version("/a.md", &["one"])).await;
+    let system = bench.system();
+    let mut moved = version("/c.md", &["one"]);
+    moved.moved_from = Some(first.document);
+    moved.collection = "elsewhere".to_owned();
+    let vectors = vec![(InputHash::of(b"two"), vec![0; 4])];
+    let batch = PublishBatch {
+        vectors: Some((space("m"), vectors)),
+        versions: vec![
+            version("/b.md", &["two"]),
+            version("/a.md", &["one, changed"]),
+            moved,
+            version("/d.md", &["four"]),
+        ],
+    };
+    let done = bench.catalog.publish_batch(system, batch).await.unwrap();
+    let [added, changed] = &done.published[..] else {
+        panic!("{done:?}");
+    };
+    assert!(added.is_new && !changed.is_new);
+    assert_eq!(changed.document, first.document);
+    assert_eq!(
+        (added.seq.0, changed.seq.0),
+        (first.seq.0 + 1, first.seq.0 + 2)
+    );
+    assert_eq!(done.refused.unwrap().kind(), ErrorKind::Conflict);
+    assert_eq!(bench.catalog.head(system).await.unwrap(), changed.seq);
+    let owner = bench.owner();
+    assert_eq!(bench.catalog.collections(&owner).await.unwrap().len(), 1);
+    let inputs = ["two", "one, changed"].map(|text| InputHash::of(text.as_bytes()));
+    let missing = bench
+        .catalog
+        .missing_vectors(system, &space("m"), &inputs)
+        .await
+        .unwrap();
+    assert_eq!(missing, inputs[1..]);
+    // Vectors that are refused are refused with all that came along.
+    let batch = PublishBatch {
+        vectors: Some((space("m"), vec![(inputs[1], vec![0; 3])])),
+        versions: vec![version("/e.md", &["five"])],
+    };
+    let refused = bench.catalog.publish_batch(system, batch).await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(bench.catalog.head(system).await.unwrap(), changed.seq);
 }
 
 pub(crate) async fn deletion_is_soft_and_restoring_brings_the_same_chunks_back(bench: Bench<'_>) {
