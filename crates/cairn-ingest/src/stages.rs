@@ -114,7 +114,8 @@ impl Pipeline {
     ) -> Result<(), IngestError> {
         let (to_embed, queue) = mpsc::channel(self.options.batch_chunks.max(1));
         let (to_publish, slices) = mpsc::channel(1);
-        let read = async {
+        // Boxed: together they are too large to be handed around.
+        let read = Box::pin(async {
             let to_embed = to_embed;
             let mut items = std::pin::pin!(items);
             loop {
@@ -127,9 +128,9 @@ impl Pipeline {
                     return Ok(());
                 }
             }
-        };
-        let embed = self.embed_stage(queue, to_publish, cancel);
-        let publish = self.publish_stage(course, slices, summary, emit);
+        });
+        let embed = Box::pin(self.embed_stage(queue, to_publish, cancel));
+        let publish = Box::pin(self.publish_stage(course, slices, summary, emit));
         tokio::try_join!(read, embed, publish)?;
         Ok(())
     }

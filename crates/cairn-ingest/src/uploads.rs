@@ -72,11 +72,13 @@ impl Pipeline {
             ..Summary::default()
         };
         let pending = request.items.iter();
-        let pending: Vec<&JobItem> = pending
+        let pending: Vec<JobItem> = pending
             .filter(|item| item.outcome == Outcome::Pending)
+            .cloned()
             .collect();
+        let n_pending = pending.len();
         let budget = Budget::new(self.options.max_held_bytes);
-        let seen = futures::stream::iter(pending.iter().copied())
+        let seen = futures::stream::iter(pending)
             .take_while(|_| std::future::ready(!cancel.is_cancelled()))
             .then(|item| {
                 let share = Arc::clone(&budget).take(item.size_bytes);
@@ -97,16 +99,21 @@ impl Pipeline {
         })
         .await?;
         summary.most_held_bytes = budget.most();
-        if n_told < pending.len() && cancel.is_cancelled() {
+        if n_told < n_pending && cancel.is_cancelled() {
             return Err(IngestError::Cancelled);
         }
         Ok(summary)
     }
 
     /// The first stage for an original that is stored.
-    async fn see_upload(&self, stored: &JobItem, target: &Target, share: Share) -> Seen {
-        let (key, size_bytes) = (stored.key.clone(), stored.size_bytes);
-        let Some(blob) = stored.blob else {
+    async fn see_upload(&self, stored: JobItem, target: &Target, share: Share) -> Seen {
+        let JobItem {
+            key,
+            blob,
+            size_bytes,
+            ..
+        } = stored;
+        let Some(blob) = blob else {
             let reason = "the original was not stored; send it again".to_owned();
             let report = refused(&key, size_bytes, Outcome::Failed, reason);
             return Seen::Report(Box::new(report));
@@ -120,9 +127,9 @@ impl Pipeline {
             Err(error) => return Seen::Fatal(error.into()),
         };
         let item = Item {
+            uri: format!("upload:{key}"),
+            name: key.clone(),
             key,
-            uri: format!("upload:{}", stored.key),
-            name: stored.key.clone(),
             modified_at: None,
             blob,
             size_bytes,

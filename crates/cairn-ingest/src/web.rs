@@ -240,8 +240,9 @@ impl Pipeline {
                 };
                 let started = Instant::now();
                 let fetched = tokio::select! {
-                    fetched = client.fetch(&step.url, &hops) => fetched,
+                    biased;
                     () = cancel.cancelled() => return Err(IngestError::Cancelled),
+                    fetched = client.fetch(&step.url, &hops) => fetched,
                 };
                 run.summary.stages.read += started.elapsed();
                 fetched
@@ -513,7 +514,7 @@ impl Pipeline {
         self.note_fetch(run, document, url, page.validators).await
     }
 
-    /// Takes one page through the stages; the document that it became.
+    /// Takes one page through the stages; the document that it is or became, unless it could not be read.
     async fn settle_page(
         &self,
         run: &mut Run<'_>,
@@ -530,7 +531,9 @@ impl Pipeline {
         let mut document = None;
         let page = futures::stream::iter([seen]);
         self.carry(course, page, cancel, &mut run.summary, &mut |event| {
-            if let IngestEvent::Document(report) = &event {
+            if let IngestEvent::Document(report) = &event
+                && !matches!(report.outcome, Outcome::Failed | Outcome::Skipped)
+            {
                 document = report.document;
             }
             emit(event);

@@ -6,14 +6,15 @@
 //! 2. After the file was synced: the same.
 //! 3. After it was renamed to its hash: the original may or may not be there; if it is, it is whole, because
 //!    its bytes were synced before. No row refers to it yet.
-//! 4. After the folder (and, where it is new, the folders above it) was synced: the original is there. Only
-//!    now the write is acknowledged and a row may refer to it.
+//! 4. After the folder (and, where this process has not done so yet, the folders above it) was synced: the original is there.
+//!    Only now the write is acknowledged and a row may refer to it.
 
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cairn_types::{BlobHash, TenantId};
 use sha2::{Digest, Sha256};
@@ -57,6 +58,8 @@ pub struct BlobStore {
     dir: PathBuf,
     limits: BlobLimits,
     next_tmp: Arc<AtomicU64>,
+    /// Folders whose names survive a crash: this process has synced the folders above them.
+    named: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl BlobStore {
@@ -67,6 +70,7 @@ impl BlobStore {
             dir: dir.into(),
             limits,
             next_tmp: Arc::default(),
+            named: Arc::default(),
         };
         let tmp = store.tmp();
         make_folder(&tmp)?;
@@ -157,6 +161,10 @@ impl BlobStore {
     fn tmp(&self) -> PathBuf {
         self.dir.join("tmp")
     }
+
+    fn lock_named(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An original that is being written. Dropped before [`Self::finish`], nothing of it remains.
@@ -212,7 +220,13 @@ impl BlobWriter {
         // Another writer of the same content may have renamed it and not have synced yet.
         for folder in path.ancestors().skip(1).take(3) {
             sync_folder(folder)?;
+            // Then so do the names of those above it.
+            if self.store.lock_named().contains(folder) {
+                break;
+            }
         }
+        let folders = path.ancestors().skip(1).take(2);
+        self.store.lock_named().extend(folders.map(Path::to_owned));
         Ok(blob)
     }
 }

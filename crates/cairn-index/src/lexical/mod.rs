@@ -1,6 +1,6 @@
 //! The lexical arm: BM25 over an inverted index of tantivy.
 //!
-//! tantivy keeps terms, postings and deletions, and makes commits durable; analysis, statistics and
+//! tantivy keeps terms, postings and deletions (in files that are not waited for, see `directory`); analysis, statistics and
 //! scoring are ours (`snapshot`), because its BM25 has fixed parameters, counts deleted documents until
 //! a merge, and adds up scores in an order that depends on segments. What cannot be among the best is not scored (`top`).
 //!
@@ -9,6 +9,7 @@
 
 mod bits;
 mod build;
+mod directory;
 mod postings;
 mod score;
 mod segment;
@@ -22,11 +23,12 @@ use cairn_types::Seq;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError, Term};
+use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError, Term};
 
 use crate::IndexError;
 use build::Fields;
 pub use build::LexicalDoc;
+use directory::UnsyncedDirectory;
 pub use snapshot::{LexicalQuery, LexicalSnapshot};
 
 /// Changes when terms are made in another way, so that an index of an older analyser is rebuilt.
@@ -73,10 +75,11 @@ impl LexicalIndex {
             .next()
             .is_none();
         let at_dir = |error: TantivyError| from_tantivy(dir, error);
+        let folder = UnsyncedDirectory::open(dir).map_err(at_dir)?;
         let index = if is_new {
-            Index::create_in_dir(dir, schema.clone()).map_err(at_dir)?
+            Index::create(folder, schema.clone(), IndexSettings::default()).map_err(at_dir)?
         } else {
-            Index::open_in_dir(dir).map_err(at_dir)?
+            Index::open(folder).map_err(at_dir)?
         };
         if index.schema() != schema {
             return Err(IndexError::corrupt(
@@ -90,6 +93,9 @@ impl LexicalIndex {
                 &dir.join(file),
                 "its checksum does not fit",
             ));
+        }
+        if let Some(file) = directory::unlisted(dir, &index).map_err(at_dir)? {
+            return Err(IndexError::corrupt(&file, "it is not in the list of files"));
         }
         let payload = read_payload(dir, &index)?;
         let reader = index
@@ -153,7 +159,8 @@ impl LexicalIndex {
         Ok(())
     }
 
-    /// Makes all changes since the last commit durable and visible to new snapshots, as of `seq`.
+    /// Makes all changes since the last commit visible to new snapshots, as of `seq`. They survive the end of the process; a
+    /// power cut may leave an index that does not open and is to be made again.
     ///
     /// # Errors
     /// `Unavailable` where writing fails: the last commit still holds. Changes since then may be lost;

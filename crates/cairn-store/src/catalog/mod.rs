@@ -37,8 +37,8 @@ use cairn_types::ports::{
 };
 use cairn_types::{
     AccessList, CharSpan, ChunkNo, Clock, Collection, DocumentFilter, DocumentId, DocumentSummary,
-    EmbeddingSpace, InputHash, Job, JobId, JobItem, JobState, KeyId, NewJob, Passage, Scope, Seq,
-    Source, SystemScope, TenantId, VersionNo,
+    EmbeddingSpace, InputHash, Job, JobId, JobItem, JobKind, JobState, KeyId, NewJob, Passage,
+    Scope, Seq, Source, SystemScope, TenantId, VersionNo,
 };
 
 use crate::error::StoreError;
@@ -96,11 +96,20 @@ impl Catalog for SqliteCatalog {
     }
 
     async fn accept(&self, job: NewJob) -> Result<JobId, CatalogError> {
-        self.threads.write(move |db| jobs::accept(db, &job)).await
+        let kind = job.kind;
+        let write = move |db: &threads::Db<'_>| jobs::accept(db, &job);
+        // A run that nobody can take up again promises nothing.
+        if kind == JobKind::Upload {
+            self.threads.write(write).await
+        } else {
+            self.threads.write_lazily(write).await
+        }
     }
 
     async fn claim_job(&self, system: SystemScope) -> Result<Option<Job>, CatalogError> {
-        self.threads.write(move |db| jobs::claim(db, system)).await
+        self.threads
+            .write_lazily(move |db| jobs::claim(db, system))
+            .await
     }
 
     async fn record_item(
@@ -109,8 +118,9 @@ impl Catalog for SqliteCatalog {
         job: JobId,
         item: JobItem,
     ) -> Result<(), CatalogError> {
+        // What is lost of it is done again, and found done.
         let write = move |db: &threads::Db<'_>| jobs::record_item(db, system, job, &item);
-        self.threads.write(write).await
+        self.threads.write_lazily(write).await
     }
 
     async fn set_job_state(
@@ -120,9 +130,13 @@ impl Catalog for SqliteCatalog {
         state: JobState,
         message: Option<String>,
     ) -> Result<(), CatalogError> {
-        self.threads
-            .write(move |db| jobs::set_state(db, system, job, state, message.as_deref()))
-            .await
+        let write =
+            move |db: &threads::Db<'_>| jobs::set_state(db, system, job, state, message.as_deref());
+        if state == JobState::Running {
+            self.threads.write_lazily(write).await
+        } else {
+            self.threads.write(write).await
+        }
     }
 
     async fn return_job(

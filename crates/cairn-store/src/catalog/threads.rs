@@ -6,9 +6,12 @@
 //! that fails or panics is rolled back to its savepoint alone. A caller that went away before its turn costs
 //! nothing; one that goes away later has its write done all the same.
 //!
+//! A *lazy* write is one that nobody was promised: a killed process loses nothing of it, a power cut may. Transactions of lazy
+//! writes alone are not synced; the next one that is syncs them, too.
+//!
 //! Every read runs in its own read transaction, so it sees one state of the catalog.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -57,8 +60,28 @@ impl<'c> Db<'c> {
 
 type ReadTask = Box<dyn FnOnce(&Connection, &Shared) + Send>;
 
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// The end of the process.
+    Lazy,
+    /// A power cut.
+    Synced,
+}
+
+impl Durability {
+    /// The setting of `SQLite` (with a write-ahead log).
+    const fn synchronous(self) -> &'static str {
+        match self {
+            Self::Lazy => "NORMAL",
+            Self::Synced => "FULL",
+        }
+    }
+}
+
 /// A queued write: run inside a savepoint, told afterwards whether the commit held.
 trait WriteTask: Send {
+    fn durability(&self) -> Durability;
     fn is_wanted(&self) -> bool;
     /// Whether its changes are to be kept.
     fn run(&mut self, db: &Db<'_>) -> bool;
@@ -66,12 +89,17 @@ trait WriteTask: Send {
 }
 
 struct Write<T, F> {
+    durability: Durability,
     work: Option<F>,
     result: Option<Result<T, CatalogError>>,
     reply: oneshot::Sender<Result<T, CatalogError>>,
 }
 
 impl<T: Send, F: FnOnce(&Db<'_>) -> DbResult<T> + Send> WriteTask for Write<T, F> {
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
     fn is_wanted(&self) -> bool {
         !self.reply.is_closed()
     }
@@ -162,14 +190,32 @@ impl Threads {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Runs `work` in a write transaction and answers after the commit.
+    /// Runs `work` in a write transaction and answers after the commit was synced.
     pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, CatalogError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Db<'_>) -> DbResult<T> + Send + 'static,
+    {
+        self.queue(Durability::Synced, work).await
+    }
+
+    /// Runs `work` in a write transaction and answers after the commit, which may not be synced yet.
+    pub(crate) async fn write_lazily<T, F>(&self, work: F) -> Result<T, CatalogError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Db<'_>) -> DbResult<T> + Send + 'static,
+    {
+        self.queue(Durability::Lazy, work).await
+    }
+
+    async fn queue<T, F>(&self, durability: Durability, work: F) -> Result<T, CatalogError>
     where
         T: Send + 'static,
         F: FnOnce(&Db<'_>) -> DbResult<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let task = Box::new(Write {
+            durability,
             work: Some(work),
             result: None,
             reply,
@@ -215,9 +261,10 @@ fn write_loop(
     mut queue: mpsc::Receiver<Box<dyn WriteTask>>,
     shared: &Shared,
 ) {
-    while let Some(first) = queue.blocking_recv() {
+    let mut waiting = VecDeque::new();
+    while let Some(first) = waiting.pop_front().or_else(|| queue.blocking_recv()) {
         let mut batch = vec![first];
-        let committed = run_batch(&mut conn, &mut batch, &mut queue, shared);
+        let committed = run_batch(&mut conn, &mut batch, &mut queue, &mut waiting, shared);
         for task in batch {
             task.finish(committed.as_ref().copied().map_err(in_words));
         }
@@ -226,13 +273,19 @@ fn write_loop(
     let _ = conn.execute_batch("PRAGMA optimize");
 }
 
-/// Runs the tasks of `batch`, and those that are queued meanwhile, in one transaction.
+/// Runs the tasks of `batch`, and those that are queued meanwhile, in one transaction. Where nothing of it needs a sync, one that
+/// does begins another transaction: it is left in `waiting`.
 fn run_batch(
     conn: &mut Connection,
     batch: &mut Vec<Box<dyn WriteTask>>,
     queue: &mut mpsc::Receiver<Box<dyn WriteTask>>,
+    waiting: &mut VecDeque<Box<dyn WriteTask>>,
     shared: &Shared,
 ) -> rusqlite::Result<()> {
+    let durability = batch
+        .first()
+        .map_or(Durability::Synced, |task| task.durability());
+    conn.pragma_update(None, "synchronous", durability.synchronous())?;
     let mut tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut next = 0;
     while next < batch.len() {
@@ -258,9 +311,14 @@ fn run_batch(
             savepoint.commit()?;
         }
         if batch.len() < BATCH
+            && waiting.is_empty()
             && let Ok(task) = queue.try_recv()
         {
-            batch.push(task);
+            if durability == Durability::Synced || task.durability() == Durability::Lazy {
+                batch.push(task);
+            } else {
+                waiting.push_back(task);
+            }
         }
     }
     tx.commit()

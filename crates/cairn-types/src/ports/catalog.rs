@@ -331,13 +331,13 @@ pub trait Catalog: Send + Sync {
 
     // --- write path ----------------------------------------------------------------------------------
 
-    /// Stores a job durably: after this returns, a kill loses nothing of it.
+    /// Stores a job: after this returns, a kill loses nothing of it, and of an upload a power cut neither.
     async fn accept(&self, job: NewJob) -> Result<JobId, CatalogError>;
 
     /// Takes the oldest queued job of kind `Upload` and marks it running.
     async fn claim_job(&self, system: SystemScope) -> Result<Option<Job>, CatalogError>;
 
-    /// Records what became of an item: replaces the item with the same key, or adds it.
+    /// Records what became of an item: replaces the item with the same key, or adds it. A power cut may undo it.
     async fn record_item(
         &self,
         system: SystemScope,
@@ -345,7 +345,7 @@ pub trait Catalog: Send + Sync {
         item: JobItem,
     ) -> Result<(), CatalogError>;
 
-    /// Moves a job to a state.
+    /// Moves a job to a state. A power cut may undo that it runs.
     async fn set_job_state(
         &self,
         system: SystemScope,
