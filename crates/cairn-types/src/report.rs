@@ -20,6 +20,8 @@ pub enum WarningCode {
     LowConfidence,
     /// The document is damaged; what could be saved was read.
     Recovered,
+    /// The usual reader of the format was not there or failed; a second one read it, with less.
+    SecondReader,
     /// A limit was reached and the rest was left out.
     Limit,
     /// A part (attachment, archive member) has a format that is not supported, or needs a program that is not installed.
@@ -48,6 +50,7 @@ impl WarningCode {
             Self::UnmappedFont => "unmapped_font",
             Self::LowConfidence => "low_confidence",
             Self::Recovered => "recovered",
+            Self::SecondReader => "second_reader",
             Self::Limit => "limit",
             Self::Unsupported => "unsupported",
             Self::MissingValue => "missing_value",

@@ -1,6 +1,7 @@
 //! PDF files by pdfium: characters with boxes, then our own words, reading order, paragraphs, headings, lists and tables.
 //!
-//! Pages without a text layer, or in fonts that show no text, go to text recognition. Form fields and notes are read too.
+//! A file that pdfium cannot open is put together again, then given to a second reader; so are all files where pdfium is not
+//! installed. Pages without a text layer, or in fonts that show no text, go to text recognition. Form fields and notes are read too.
 //! Every element has a page and a box. The box is that of the element's own lines in one region: columns and pages are not
 //! joined, so that a paragraph that goes on in the next column is two elements, each with a box that holds nothing else.
 
@@ -25,6 +26,7 @@ mod ruled;
 mod rules;
 mod salvage;
 mod scan;
+mod second;
 mod sides;
 mod survey;
 mod word;
@@ -33,7 +35,7 @@ pub use library::find_pdfium;
 pub(crate) use library::preload;
 pub use render::{PageImage, PageRequest, render_page};
 
-use cairn_types::WarningCode;
+use cairn_types::{HasKind as _, WarningCode};
 use pdfium_render::prelude::{PdfDocument, PdfDocumentMetadataTagType};
 
 use crate::builder::Builder;
@@ -49,15 +51,24 @@ pub(crate) fn read(
 ) -> Result<(), ExtractError> {
     let repaired;
     let document = match open::open(bytes, cx.options) {
+        Ok(document) => document,
         Err(error @ ExtractError::Malformed { .. }) => {
-            repaired = salvage::salvage(bytes, cx)?.ok_or(error)?;
-            let document = open::open(&repaired, cx.options)?;
+            repaired = salvage::salvage(bytes, cx)?;
+            let reopened = repaired.as_deref().map(|file| open::open(file, cx.options));
+            let Some(Ok(document)) = reopened else {
+                let why = "the file is damaged or cut off";
+                return second::read(bytes, cx, builder, why).map_err(|_| error);
+            };
             let reason =
                 "the file is damaged or cut off; the pages that were found in it were read";
             builder.warn(WarningCode::Recovered, None, reason);
             document
         }
-        other => other?,
+        Err(error @ ExtractError::Unsupported { .. }) => {
+            let why = error.hint().unwrap_or_default();
+            return second::read(bytes, cx, builder, &why).map_err(|_| error);
+        }
+        Err(error) => return Err(error),
     };
     builder.title = title(&document);
     let mut pages = pages::read_pages(&document, cx, builder);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use cairn_extract::{ExtractError, ExtractOptions, extract, find_pdfium};
-use cairn_types::{Element, ElementKind, Extracted, HasKind as _};
+use cairn_types::{Element, ElementKind, Extracted, HasKind as _, WarningCode};
 
 /// The library, or `None` where it is not there and need not be.
 #[expect(
@@ -89,15 +89,56 @@ pub(crate) fn shape(extracted: &Extracted) -> Vec<(ElementKind, u8, &str)> {
 }
 
 #[test]
-fn without_the_library_it_says_so() {
-    let error = extract(
-        "a.pdf",
-        &pdf(&[at(50, 700, 10, "x")], "", ""),
-        &ExtractOptions::default(),
-    )
-    .unwrap_err();
-    assert!(matches!(error, ExtractError::Unsupported { .. }), "{error}");
-    assert!(error.hint().is_some_and(|hint| hint.contains("pdfium")));
+fn without_the_library_a_second_reader_reads() {
+    let options = ExtractOptions::default();
+    let pages = [
+        at(50, 700, 10, "The first page has a line of text."),
+        at(50, 700, 10, "The second page has another one."),
+    ];
+    let extracted = extract("a.pdf", &pdf(&pages, "", ""), &options).unwrap();
+    let found: Vec<(&str, Option<u32>)> = extracted
+        .elements
+        .iter()
+        .map(|e| (e.text.as_str(), e.page))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("The first page has a line of text.", Some(1)),
+            ("The second page has another one.", Some(2)),
+        ]
+    );
+    assert!(extracted.elements.iter().all(|e| e.bbox.is_none()));
+    let report = &extracted.report;
+    assert_eq!((report.pages, report.pages_failed), (Some(2), 0));
+    assert_eq!(report.chars_seen, report.chars_kept);
+    assert!(report.has_loss());
+    assert_eq!(report.warnings.len(), 1);
+    assert_eq!(report.warnings[0].code, WarningCode::SecondReader);
+    let reason = &report.warnings[0].reason;
+    assert!(
+        reason.contains("pdfium library is not installed") && reason.contains("`extract.pdfium`"),
+        "{reason}"
+    );
+    // What it cannot read either needs the library.
+    for bytes in [
+        pdf(&[String::new()], "", ""),
+        b"%PDF-1.7\nnothing more".to_vec(),
+        pdf(&pages, "", "/Encrypt << /Filter /Standard /V 9 /R 9 >>"),
+    ] {
+        let error = extract("a.pdf", &bytes, &options).unwrap_err();
+        assert!(matches!(error, ExtractError::Unsupported { .. }), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("pdfium")));
+    }
+    // Damage costs nothing but what it hits.
+    let whole = pdf(&pages, "", "");
+    for step in 0..200usize {
+        let mut bytes = whole.clone();
+        let at = step * 7919 % bytes.len();
+        bytes[at] = u8::try_from(step * 31 % 256).unwrap();
+        bytes.truncate(bytes.len() - step % 5 * 40);
+        let _ = extract("a.pdf", &bytes, &options);
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub enum DocumentStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ParseWarning {
     /// What it is about; these names are stable: `unreadable`, `no_text_layer`, `unmapped_font`, `low_confidence`,
-    /// `recovered`, `limit`, `unsupported`, `missing_value`, `other`; and without loss: `hidden`, `cleaned`.
+    /// `recovered`, `second_reader`, `limit`, `unsupported`, `missing_value`, `other`; and without loss: `hidden`, `cleaned`.
     pub code: String,
     /// Page, where there is one.
     pub page: Option<u32>,
