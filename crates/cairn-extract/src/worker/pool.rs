@@ -126,13 +126,14 @@ impl WorkerPool {
         )
     }
 
-    /// What decides, beside the readers, what comes out of documents: the tools (see [`Tools::identity`]) and the passwords,
-    /// of which only a hash is told.
+    /// What decides, beside the readers, what comes out of documents: the tools (see [`Tools::identity`]), whether pdfium is
+    /// there, and the passwords, of which only a hash is told.
     #[must_use]
     pub fn identity(&self) -> String {
         format!(
-            "{} pictures={} passwords={}",
+            "{} pdfium={} pictures={} passwords={}",
             self.tools.identity(),
+            self.options.pdfium.is_some(),
             self.options.max_inset_pictures,
             self.options.passwords.identity()
         )
