@@ -18,6 +18,7 @@ use super::sheet::{Budget, Merged, Sheet, push_sheet};
 use super::xlsx::by_style;
 use crate::builder::Builder;
 use crate::error::ExtractError;
+use crate::extract::catch_panic;
 
 /// Bytes of the workbook stream. The file itself is smaller than this by the limits of an ingest.
 const MAX_STREAM: u64 = 1 << 30;
@@ -39,10 +40,7 @@ pub(crate) fn read_xls(bytes: &[u8], builder: &mut Builder) -> Result<(), Extrac
             "its sheets say that they span {area} cells; save the workbook as XLSX if that is right"
         )));
     }
-    let mut book: Xls<_> = Xls::new(Cursor::new(bytes)).map_err(|error| match error {
-        XlsError::Password => ExtractError::PasswordRequired,
-        other => ExtractError::malformed(other.to_string()),
-    })?;
+    let mut book = open(bytes)?;
     if let Ok(properties) = book.workbook_properties() {
         builder.title = properties.title;
     }
@@ -100,6 +98,20 @@ pub(crate) fn read_xls(bytes: &[u8], builder: &mut Builder) -> Result<(), Extrac
     }
     budget.close(builder);
     Ok(())
+}
+
+/// Opens the workbook. `calamine` trusts some numbers of damaged files and panics: to a person that is a damaged file.
+fn open(bytes: &[u8]) -> Result<Xls<Cursor<&[u8]>>, ExtractError> {
+    let opened = catch_panic(|| {
+        Xls::new(Cursor::new(bytes)).map_err(|error| match error {
+            XlsError::Password => ExtractError::PasswordRequired,
+            other => ExtractError::malformed(other.to_string()),
+        })
+    });
+    opened.map_err(|error| match error {
+        ExtractError::Crashed { .. } => ExtractError::malformed("the workbook is damaged"),
+        other => other,
+    })
 }
 
 /// A value as a person reads it.
@@ -321,6 +333,46 @@ mod tests {
         out.extend(u16::try_from(data.len()).unwrap().to_le_bytes());
         out.extend(data);
         out
+    }
+
+    /// A workbook whose globals hold this record.
+    fn workbook_with(record_of: &[u8]) -> Vec<u8> {
+        let mut bof = vec![0; 16];
+        bof[..4].copy_from_slice(&[0, 6, 5, 0]);
+        let stream = [record(BOF, &bof), record_of.to_vec(), record(EOF, &[])].concat();
+        let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+        let mut workbook = file.create_stream("/Workbook").unwrap();
+        std::io::Write::write_all(&mut workbook, &stream).unwrap();
+        drop(workbook);
+        file.into_inner().into_inner()
+    }
+
+    #[test]
+    fn workbooks_that_a_library_stumbles_over_are_damaged() {
+        let sheet_of = |first: u16, last: u16| {
+            let mut rk = [0_u16.to_le_bytes(), first.to_le_bytes()].concat();
+            rk.extend([0; 6]);
+            rk.extend(last.to_le_bytes());
+            let sheet = [
+                record(BOF, &[0, 6, 0x10, 0, 0, 0, 0, 0]),
+                record(0x00BD, &rk),
+                record(EOF, &[]),
+            ];
+            let at = 4 + 16 + 4 + 9 + 4;
+            let mut bound = u32::to_le_bytes(at).to_vec();
+            bound.extend([0, 0, 1, 0, b'S']);
+            let mut bytes = record(0x0085, &bound);
+            bytes.extend(record(EOF, &[]));
+            bytes.extend(sheet.concat());
+            workbook_with(&bytes)
+        };
+        for bytes in [sheet_of(9, 3), sheet_of(1, 0), sheet_of(0, 9)] {
+            if let Err(error) = open(&bytes) {
+                assert!(matches!(error, ExtractError::Malformed { .. }), "{error}");
+            }
+        }
+        assert!(open(&sheet_of(3, 3)).is_ok());
+        assert!(open(&sheet_of(9, 3)).is_err());
     }
 
     #[test]
