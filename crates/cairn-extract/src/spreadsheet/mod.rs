@@ -4,6 +4,7 @@
 //! blocks, headers, titles) is the same for all.
 
 mod comments;
+mod compound;
 mod drawings;
 mod layout;
 mod number_format;

@@ -1,7 +1,8 @@
 //! XLS: Excel 97-2003 workbooks. `calamine` reads the values; the formats, hidden rows and hidden columns, which it
 //! does not give, are read here from the same records.
 //!
-//! A sheet that spans far more cells than any sheet holds is refused before: it would cost that much memory.
+//! A sheet that spans far more cells than any sheet holds, and a file whose sectors lead in a circle, are refused before:
+//! they would cost that much memory.
 //!
 //! [MS-XLS] sections 2.4.126 (`Format`), 2.4.353 (`XF`), 2.4.221 (`Row`), 2.4.53 (`ColInfo`) and the cell records. Formats
 //! are BIFF8's; older workbooks show their numbers as they are stored. O(bytes).
@@ -13,6 +14,7 @@ use std::rc::Rc;
 use cairn_types::WarningCode;
 use calamine::{Data, Reader, SheetType, SheetVisible, Xls, XlsError};
 
+use super::compound::chains_end;
 use super::number_format::{Epoch, NumberFormat, general, iso_date};
 use super::sheet::{Budget, Merged, Sheet, push_sheet};
 use super::xlsx::by_style;
@@ -102,6 +104,9 @@ pub(crate) fn read_xls(bytes: &[u8], builder: &mut Builder) -> Result<(), Extrac
 
 /// Opens the workbook. `calamine` trusts some numbers of damaged files and panics: to a person that is a damaged file.
 fn open(bytes: &[u8]) -> Result<Xls<Cursor<&[u8]>>, ExtractError> {
+    if !chains_end(bytes) {
+        return Err(ExtractError::malformed("its sectors lead in a circle"));
+    }
     let opened = catch_panic(|| {
         Xls::new(Cursor::new(bytes)).map_err(|error| match error {
             XlsError::Password => ExtractError::PasswordRequired,
