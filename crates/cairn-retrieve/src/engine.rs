@@ -252,12 +252,15 @@ async fn bring_up(
     let Target { seq, table, only } = target;
     let live = table.live();
     let reconciled = reconcile(catalog, system, space, &mut arms, &live, only.as_ref()).await;
-    if let Err(error) = reconciled {
-        // Closing waits for threads of the index.
-        run(move || drop(arms)).await?;
-        return Err(error);
-    }
-    Ok(run(move || commit(arms, seq, Arc::new(table))).await??)
+    let changes = match reconciled {
+        Ok(changes) => changes,
+        Err(error) => {
+            // Closing waits for threads of the index.
+            run(move || drop(arms)).await?;
+            return Err(error);
+        }
+    };
+    Ok(run(move || commit(arms, seq, Arc::new(table), changes)).await??)
 }
 
 /// Runs blocking work off the async workers.
@@ -308,6 +311,13 @@ fn reopen<T>(dir: &Path, open: impl Fn() -> Result<T, IndexError>) -> Result<T, 
     }
 }
 
+/// Whether an index differs from its last commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Changes {
+    None,
+    Some,
+}
+
 /// Adds to both indexes what is live and missing, removes what is there and not live; within `only`, where given.
 async fn reconcile(
     catalog: &Arc<dyn Catalog>,
@@ -316,20 +326,28 @@ async fn reconcile(
     arms: &mut Arms,
     live: &RoaringBitmap,
     only: Option<&RoaringBitmap>,
-) -> Result<(), RetrieveError> {
+) -> Result<Changes, RetrieveError> {
     let within = |set: RoaringBitmap| only.map_or_else(|| set.clone(), |only| &set & only);
     let in_lexical = within(arms.lexical.snapshot().chunk_nos());
     let wanted = within(live.clone());
-    arms.lexical.remove(&(&in_lexical - &wanted))?;
+    let mut surplus = &in_lexical - &wanted;
+    arms.lexical.remove(&surplus)?;
     let mut missing = &wanted - &in_lexical;
     let mut dense_missing = RoaringBitmap::new();
     if let Some(dense) = &mut arms.dense {
         let in_dense = within(dense.snapshot().chunk_nos());
-        dense.remove(&(&in_dense - &wanted));
+        let in_dense_only = &in_dense - &wanted;
+        dense.remove(&in_dense_only);
+        surplus |= in_dense_only;
         dense_missing = &wanted - &in_dense;
     }
     let lexical_missing = missing.clone();
     missing |= &dense_missing;
+    let mut changes = if surplus.is_empty() {
+        Changes::None
+    } else {
+        Changes::Some
+    };
     while let Some(first) = missing.min() {
         // The next stretch of numbers; gaps inside it cost nothing but a look-up in the catalog.
         let last = first
@@ -337,17 +355,22 @@ async fn reconcile(
             .min(missing.max().unwrap_or(first));
         missing.remove_range(first..=last);
         let chunks = catalog.index_chunks(system, space, first..=last).await?;
-        add_chunks(arms, &chunks, &lexical_missing, &dense_missing)?;
+        // A chunk without a vector stays missing in the dense index: looking for it changes nothing.
+        if add_chunks(arms, &chunks, &lexical_missing, &dense_missing)? > 0 {
+            changes = Changes::Some;
+        }
     }
-    Ok(())
+    Ok(changes)
 }
 
+/// Returns how many rows were added to either.
 fn add_chunks(
     arms: &mut Arms,
     chunks: &[IndexChunk],
     to_lexical: &RoaringBitmap,
     to_dense: &RoaringBitmap,
-) -> Result<(), IndexError> {
+) -> Result<usize, IndexError> {
+    let mut n_added = 0;
     for chunk in chunks
         .iter()
         .filter(|chunk| to_lexical.contains(chunk.chunk_no.0))
@@ -359,6 +382,7 @@ fn add_chunks(
             text: &chunk.text,
             lang: chunk.lang.as_deref(),
         })?;
+        n_added += 1;
     }
     if let Some(dense) = &mut arms.dense {
         let rows: Vec<(ChunkNo, &[u8])> = chunks
@@ -371,17 +395,29 @@ fn add_chunks(
                     .map(|vector| (chunk.chunk_no, vector))
             })
             .collect();
+        n_added += rows.len();
         dense.append(&rows)?;
     }
-    Ok(())
+    Ok(n_added)
 }
 
-/// Makes the changes durable and builds what searches see from now on.
-fn commit(mut arms: Arms, seq: Seq, documents: Arc<DocTable>) -> Result<(Arms, State), IndexError> {
-    if let Some(dense) = &mut arms.dense {
+/// Makes the changes durable and builds what searches see from now on. Writes nothing where an index is as it was
+/// committed: most starts of a program find nothing to do.
+fn commit(
+    mut arms: Arms,
+    seq: Seq,
+    documents: Arc<DocTable>,
+    changes: Changes,
+) -> Result<(Arms, State), IndexError> {
+    let is_due = |applied: Seq| changes == Changes::Some || applied != seq;
+    if let Some(dense) = &mut arms.dense
+        && is_due(dense.applied())
+    {
         dense.commit(seq)?;
     }
-    arms.lexical.commit(seq)?;
+    if is_due(arms.lexical.applied()) {
+        arms.lexical.commit(seq)?;
+    }
     let state = State {
         seq,
         documents,
