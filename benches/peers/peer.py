@@ -251,7 +251,8 @@ def hnswlib_(task):
     for number in range(1, len(data.sets)):
         allowed = (data.in_sets >> number & 1).astype(bool).tolist()
         found, times = ask(data.queries[:50], lambda q: filtered(index, q, allowed), 1)
-        rows.append(figures(f"hnswlib ef {ef}", data.sets[number], times, data.recall(number, found), build, size))
+        row = figures(f"hnswlib ef {ef}", data.sets[number], times, data.recall(number, found), build, size)
+        rows.append({**row, "python_filter": True})
     return rows
 
 

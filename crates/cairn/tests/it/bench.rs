@@ -114,6 +114,7 @@ async fn the_scan_of_a_model_s_vectors_is_exact_in_every_set() {
     let save = saved.to_string_lossy().into_owned();
     let report = bench(&cairn, &["encoder", "search", "--save", &save]).await;
     assert_eq!(report["encoder"]["rates"][0]["threads"], 1);
+    assert!(report["cairn"]["kernel"].is_string(), "{report}");
     assert!(number(&report, "/encoder/cosine_min") > 0.99);
     assert!((100.0..256.0).contains(&number(&report, "/encoder/mean_tokens")));
     is_positive(

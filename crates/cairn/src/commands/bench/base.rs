@@ -26,7 +26,7 @@ use super::report::BaseReport;
 /// Chunks of a document.
 pub(super) const CHUNKS_PER_DOCUMENT: usize = 10;
 /// Chunks that are embedded, or stored, at once.
-const CHUNKS_PER_STEP: usize = 500;
+const CHUNKS_PER_STEP: usize = 200;
 
 const SETS_STREAM: u64 = 11;
 const VECTOR_STREAM: u64 = 12;
@@ -143,7 +143,7 @@ pub(super) async fn fill(
     let corpus = Corpus::new(plan.seed);
     let system = SystemScope::new(parts.tenant(), SystemPurpose::Ingest);
     let vectors = match parts.embedder() {
-        Some(embedder) => Some(Vectors::new(&corpus, plan, embedder.as_ref(), progress)?),
+        Some(embedder) => Some(Vectors::new(&corpus, plan, embedder.as_ref(), progress).await?),
         None => None,
     };
     let bar = progress.bar(plan.n_chunks, "chunks published");
@@ -235,7 +235,7 @@ struct Vectors {
 }
 
 impl Vectors {
-    fn new(
+    async fn new(
         corpus: &Corpus,
         plan: Plan,
         embedder: &dyn Embedder,
@@ -264,6 +264,8 @@ impl Vectors {
                 real.extend(embedder.embed(&texts)?);
                 bar.inc(inputs.len() as u64);
                 inputs.clear();
+                // Lets Ctrl-C through.
+                tokio::task::yield_now().await;
             }
             if is_last {
                 break;

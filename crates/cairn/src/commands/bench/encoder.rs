@@ -21,12 +21,12 @@ const COMPARED: usize = 200;
 /// Documents that questions and passages are taken from.
 const PARAGRAPHS: usize = 4;
 
-pub(super) fn measure(
+pub(super) async fn measure(
     args: &BenchArgs,
     model: &InstalledModel,
     load: &LoadOptions,
     progress: Progress,
-) -> Result<(EncoderReport, &'static str), Failure> {
+) -> Result<EncoderReport, Failure> {
     let corpus = Corpus::new(args.seed);
     let n_documents = args.passages.div_ceil(PARAGRAPHS) as u64;
     let passages: Vec<String> = (0..n_documents)
@@ -53,6 +53,8 @@ pub(super) fn measure(
         for batch in texts.chunks(BATCH) {
             vectors.extend(embedder.embed(batch)?);
             bar.inc(batch.len() as u64);
+            // Lets Ctrl-C through.
+            tokio::task::yield_now().await;
         }
         let seconds = started.elapsed().as_secs_f64().max(1e-9);
         bar.finish_and_clear();
@@ -85,7 +87,7 @@ pub(super) fn measure(
         write(folder, &passages, &vectors)?;
         save::json(folder, "questions.json", &questions)?;
     }
-    let report = EncoderReport {
+    Ok(EncoderReport {
         passages: texts.len(),
         mean_tokens: rounded(ratio(n_tokens, texts.len() as f64)),
         rates,
@@ -94,8 +96,12 @@ pub(super) fn measure(
         cosine_mean: cosines.iter().sum::<f64>() / cosines.len() as f64,
         cosine_min: cosines.iter().copied().fold(1.0, f64::min),
         cosine_passages: cosines.len(),
-    };
-    Ok((report, one.kernel_name()))
+    })
+}
+
+/// The instructions that the encoder runs with on this machine.
+pub(super) fn kernel(model: &InstalledModel, load: &LoadOptions) -> Result<&'static str, Failure> {
+    Ok(open(model, load, 1, None)?.kernel_name())
 }
 
 fn open(

@@ -43,13 +43,15 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<u8, Failure> {
     let model = installed(settings)?;
+    let load = wiring::load_options(settings)?;
+    let kernel = model.as_ref().map(|model| encoder::kernel(model, &load));
     let report = Report {
         cairn: Build {
             version: env!("CARGO_PKG_VERSION"),
             commit: option_env!("CAIRN_COMMIT"),
             optimised: !cfg!(debug_assertions),
             model: model.as_ref().map(|model| model.manifest.name.clone()),
-            kernel: None,
+            kernel: kernel.transpose()?,
         },
         machine: Machine::this().into(),
         seed: args.seed,
@@ -139,7 +141,7 @@ impl Run<'_> {
         for what in asked {
             match what {
                 What::All => {}
-                What::Encoder => self.encoder()?,
+                What::Encoder => self.encoder().await?,
                 What::Ingest => {
                     let report = ingest::measure(&self.args, &self.place, self.progress).await?;
                     self.report.ingest = Some(report);
@@ -160,14 +162,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn encoder(&mut self) -> Result<(), Failure> {
+    async fn encoder(&mut self) -> Result<(), Failure> {
         let Some(model) = &self.model else {
             return Ok(());
         };
         let load = wiring::load_options(self.settings)?;
-        let (report, kernel) = encoder::measure(&self.args, model, &load, self.progress)?;
+        let report = encoder::measure(&self.args, model, &load, self.progress).await?;
         self.report.encoder = Some(report);
-        self.report.cairn.kernel = Some(kernel);
         Ok(())
     }
 
