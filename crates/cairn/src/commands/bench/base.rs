@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cairn_bench::{Corpus, GeneratedDocument, Mixture, Random, bytes_below};
 use cairn_ingest::approximate_tokens;
-use cairn_types::ports::{Embedder, PublishVersion};
+use cairn_types::ports::{Embedder, PublishBatch, PublishVersion, VectorRow};
 use cairn_types::{
     AccessList, BlobHash, CharSpan, ChunkMeta, DocumentStatus, Element, ElementKind, ErrorKind,
     Extracted, Fingerprint, InputHash, NewChunk, ParseReport, Principal, Scope, Source,
@@ -26,7 +26,7 @@ use super::report::BaseReport;
 /// Chunks of a document.
 pub(super) const CHUNKS_PER_DOCUMENT: usize = 10;
 /// Chunks that are embedded, or stored, at once.
-const CHUNKS_PER_STEP: usize = 200;
+const CHUNKS_PER_STEP: usize = 500;
 
 const SETS_STREAM: u64 = 11;
 const VECTOR_STREAM: u64 = 12;
@@ -148,7 +148,7 @@ pub(super) async fn fill(
     };
     let bar = progress.bar(plan.n_chunks, "chunks published");
     let mut pending: Vec<PublishVersion> = Vec::new();
-    let mut rows: Vec<(InputHash, Vec<u8>)> = Vec::new();
+    let mut rows: Vec<VectorRow> = Vec::new();
     let mut first = 0;
     for number in 0..plan.n_documents() {
         let document = corpus.document(number, plan.paragraphs_of(number));
@@ -166,19 +166,17 @@ pub(super) async fn fill(
         pending.push(version(number, document, access));
         first += n_chunks;
         if pending.len() * CHUNKS_PER_DOCUMENT >= CHUNKS_PER_STEP || first == plan.n_chunks {
-            if let Some(embedder) = parts.embedder() {
-                // Before the chunks, as the pipeline does: a published chunk has its vector.
-                let rows = std::mem::take(&mut rows);
-                parts
-                    .catalog()
-                    .put_vectors(system, embedder.space(), rows)
-                    .await?;
+            let n_chunks: usize = pending.iter().map(|version| version.chunks.len()).sum();
+            let space = parts.embedder().map(|embedder| embedder.space().clone());
+            let batch = PublishBatch {
+                vectors: space.map(|space| (space, std::mem::take(&mut rows))),
+                versions: std::mem::take(&mut pending),
+            };
+            let done = parts.catalog().publish_batch(system, batch).await?;
+            if let Some(refused) = done.refused {
+                return Err(refused.into());
             }
-            for version in pending.drain(..) {
-                let n = version.chunks.len();
-                parts.catalog().publish_version(system, version).await?;
-                bar.inc(n as u64);
-            }
+            bar.inc(n_chunks as u64);
         }
     }
     bar.finish_and_clear();
