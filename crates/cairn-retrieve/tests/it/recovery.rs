@@ -165,3 +165,38 @@ async fn a_change_that_comes_while_a_refresh_reads_is_not_passed_over() {
         assert_as_rebuilt(&world, &engine).await;
     }
 }
+
+/// Every file of a folder with its content and the time of its last change.
+fn files_of(dir: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<u8>, std::time::SystemTime)> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(dir).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_of(&path));
+        } else {
+            let changed = fs_err::metadata(&path).expect("a file").modified();
+            let content = fs_err::read(&path).expect("a file");
+            files.push((path, content, changed.expect("a time")));
+        }
+    }
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn opening_indexes_that_are_up_to_date_writes_nothing() {
+    let (world, _) = small_world(hashed()).await;
+    let open = || async { hooked_engine(&world).await.1 };
+    drop(open().await);
+    let before = files_of(&world.index_dir());
+    assert!(before.len() > 3);
+    let engine = open().await;
+    assert_eq!(files_of(&world.index_dir()), before);
+    assert_as_rebuilt(&world, &engine).await;
+    drop(engine);
+    // What changed meanwhile is taken up all the same.
+    world.add("tram", "The tram leaves the depot.").await;
+    let engine = open().await;
+    assert_ne!(files_of(&world.index_dir()), before);
+    assert_as_rebuilt(&world, &engine).await;
+}
