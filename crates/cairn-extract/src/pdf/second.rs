@@ -5,6 +5,9 @@
 //! defaults start a pool of threads. A panic in it is this file's alone, and so is memory that it takes, within the limits
 //! of the worker. Text that no font maps is left out by it, counted in runs.
 //!
+//! It parses arrays and dictionaries by calling itself and would run out of stack on deep ones, so files in which they are
+//! nested deeper than any real one are refused before. Those inside packed objects are not seen: such a file ends its worker.
+//!
 //! Limits: no text recognition, form fields, notes or furniture; pages like [`super::pages`].
 
 use std::ops::ControlFlow;
@@ -24,6 +27,8 @@ use crate::text::{clean, collapse};
 
 /// Pages without text, by number, that a warning names.
 const MAX_NAMED: usize = 5;
+/// Arrays and dictionaries within each other; those of real files stay below 20.
+const MAX_DEPTH: usize = 128;
 
 /// Reads a file; `why` says why the first reader did not. After an error `builder` is as it was: without anything.
 pub(super) fn read(
@@ -32,6 +37,10 @@ pub(super) fn read(
     builder: &mut Builder,
     why: &str,
 ) -> Result<(), ExtractError> {
+    if is_nested_too_deep(bytes) {
+        let reason = format!("its objects are nested more than {MAX_DEPTH} deep");
+        return Err(ExtractError::malformed(reason));
+    }
     let mut own = Builder::new(cx.options.max_elements);
     let reason = format!(
         "{why}; a second reader read the file, and where on its pages the text stands is not known"
@@ -43,6 +52,26 @@ pub(super) fn read(
     }
     *builder = own;
     Ok(())
+}
+
+/// Whether more than [`MAX_DEPTH`] arrays and dictionaries are open at once. Bytes that are not ASCII belong to packed
+/// streams, where brackets mean nothing: counting starts over behind them.
+fn is_nested_too_deep(bytes: &[u8]) -> bool {
+    let mut depth = 0_usize;
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'[' => depth += 1,
+            b'<' if bytes.get(at + 1) == Some(&b'<') => depth += 1,
+            b']' => depth = depth.saturating_sub(1),
+            b'>' if bytes.get(at + 1) == Some(&b'>') => depth = depth.saturating_sub(1),
+            0x80.. => depth = 0,
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return true;
+        }
+    }
+    false
 }
 
 fn read_pages(bytes: &[u8], cx: &Context<'_>, builder: &mut Builder) -> Result<(), ExtractError> {
@@ -215,4 +244,31 @@ fn cells(table: &Table) -> Vec<Vec<SpanCell>> {
         cells.collect()
     })
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_nesting_is_seen_before_it_is_parsed() {
+        let arrays = |n: usize| format!("1 0 obj {}{} endobj", "[".repeat(n), "]".repeat(n));
+        let dictionaries = |n: usize| "<< /A ".repeat(n) + &" >>".repeat(n);
+        let mut packed = "[".repeat(100).into_bytes();
+        packed.push(0x9c);
+        packed.extend("[".repeat(100).bytes());
+        let cases = [
+            (arrays(MAX_DEPTH).into_bytes(), false),
+            (arrays(MAX_DEPTH + 1).into_bytes(), true),
+            (dictionaries(MAX_DEPTH).into_bytes(), false),
+            (dictionaries(MAX_DEPTH + 1).into_bytes(), true),
+            ("[1 [2] << /B [3] >>] ".repeat(1_000).into_bytes(), false),
+            ("]".repeat(10).into_bytes(), false),
+            (packed, false),
+        ];
+        for (bytes, expected) in cases {
+            let head = String::from_utf8_lossy(&bytes[..bytes.len().min(30)]).into_owned();
+            assert_eq!(is_nested_too_deep(&bytes), expected, "{head}");
+        }
+    }
 }
