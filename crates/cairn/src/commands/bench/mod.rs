@@ -76,7 +76,7 @@ pub(crate) async fn run(
     };
     let measured = tokio::select! {
         measured = run.measure() => measured,
-        _ = tokio::signal::ctrl_c() => Err(Failure::interrupted("stopped")),
+        () = stopped() => Err(Failure::interrupted("stopped")),
     };
     if run.args.keep {
         output.note(format!("kept: {}", run.place.folder().display()));
@@ -99,6 +99,23 @@ pub(crate) async fn run(
             ErrorKind::Unavailable,
             format!("{n} requests over HTTP failed"),
         )),
+    }
+}
+
+/// Until somebody stops this process in good order: the folder is thrown away then too.
+async fn stopped() {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    let terminated = async {
+        match terminate {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
     }
 }
 
