@@ -23,7 +23,7 @@
 
 use half::f16;
 
-use super::rotate::Rotation;
+use super::rotate::{LANE, Rotation};
 
 /// Widths of a step of 4-bit codes that are tried, in standard deviations of the components.
 const WIDTHS: [f32; 5] = [0.29, 0.315, 0.335, 0.36, 0.39];
@@ -73,7 +73,6 @@ pub(super) struct Encoder {
     centred: Vec<f32>,
     rotated: Vec<f32>,
     levels: Vec<u8>,
-    tried: Vec<u8>,
 }
 
 impl Encoder {
@@ -97,8 +96,8 @@ impl Encoder {
                 byte | u8::from(*value >= 0.0) << bit
             });
         }
-        let squared: f64 = r.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
-        let absolute: f64 = r.iter().map(|v| f64::from(v.abs())).sum();
+        let squared = dot(r, r);
+        let absolute = sum_of(r, f32::abs);
         let centre = dot(row, centre) as f32;
         if squared <= 0.0 || absolute <= 0.0 {
             nibbles.fill(0);
@@ -108,23 +107,26 @@ impl Encoder {
             };
         }
         let deviation = (squared / r.len() as f64).sqrt() as f32;
-        let mut best = 0.0;
-        let mut kept = (1.0, 1.0);
+        let (mut best, mut kept) = (0.0, (1.0, 1.0, 1.0));
         for width in WIDTHS {
             let inverse = (deviation * width).recip();
-            self.tried.clear();
-            self.tried
-                .extend(r.iter().map(|value| level(value * inverse)));
-            let (along, length) = moments(r, &self.tried);
+            let (along, length) = moments(r, inverse);
             let quality = along * along / length;
             if quality > best {
                 best = quality;
-                kept = (along, length);
-                std::mem::swap(&mut self.levels, &mut self.tried);
+                kept = (along, length, inverse);
             }
         }
+        let (along, length, inverse) = kept;
+        self.levels.clear();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "levels are from 0 to 15"
+        )]
+        self.levels
+            .extend(r.iter().map(|value| level(value * inverse) as u8));
         pack(&self.levels, nibbles);
-        let (along, length) = kept;
         let cosine_squared = (best / squared).min(1.0);
         RowFactors {
             centre,
@@ -138,30 +140,25 @@ impl Encoder {
     }
 }
 
-/// The level from 0 to 15 whose odd integer `2 level - 15` is nearest to twice `value`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "clamped to the range"
-)]
-fn level(value: f32) -> u8 {
-    (value + 8.0).clamp(0.0, 15.0) as u8
+/// The level from 0 to 15 whose odd integer `2 level - 15` is nearest to twice `value`. Adding and taking away 2^23
+/// rounds to an integer with instructions that every CPU has.
+fn level(value: f32) -> f32 {
+    const WHOLE: f32 = 8_388_608.0;
+    (value + 7.5).clamp(0.0, 15.0) + WHOLE - WHOLE
 }
 
-/// r·u and u·u.
-fn moments(r: &[f32], levels: &[u8]) -> (f64, f64) {
-    let (mut along, mut length) = (0.0, 0.0);
-    for (part, levels) in r.chunks(64).zip(levels.chunks(64)) {
-        let (mut a, mut b) = (0.0_f32, 0.0_f32);
-        for (value, &level) in part.iter().zip(levels) {
-            let odd = f32::from(level) * 2.0 - 15.0;
-            a += value * odd;
-            b += odd * odd;
+/// r·u and u·u for steps of `1 / inverse`.
+fn moments(r: &[f32], inverse: f32) -> (f64, f64) {
+    let (mut along, mut length) = ([0.0_f32; LANE], [0.0_f32; LANE]);
+    for part in r.chunks_exact(LANE) {
+        for ((value, along), length) in part.iter().zip(&mut along).zip(&mut length) {
+            let odd = level(value * inverse) * 2.0 - 15.0;
+            *along += value * odd;
+            *length += odd * odd;
         }
-        along += f64::from(a);
-        length += f64::from(b);
     }
-    (along, length)
+    let sum = |lanes: [f32; LANE]| sum_of(&lanes, |value| value);
+    (sum(along), sum(length))
 }
 
 fn pack(levels: &[u8], nibbles: &mut [u8]) {
@@ -178,11 +175,25 @@ fn up(value: f64) -> f32 {
     value as f32 * (1.0 + 4.0 * f32::EPSILON)
 }
 
+/// Dot product, in eight sums side by side.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| f64::from(*a) * f64::from(*b))
-        .sum()
+    let mut lanes = [0.0_f64; 8];
+    for (a, b) in a.chunks(8).zip(b.chunks(8)) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += f64::from(*a) * f64::from(*b);
+        }
+    }
+    lanes.iter().sum()
+}
+
+fn sum_of(values: &[f32], of: impl Fn(f32) -> f32) -> f64 {
+    let mut lanes = [0.0_f64; 8];
+    for part in values.chunks(8) {
+        for (lane, value) in lanes.iter_mut().zip(part) {
+            *lane += f64::from(of(*value));
+        }
+    }
+    lanes.iter().sum()
 }
 
 pub(super) fn widen(bytes: &[u8], out: &mut Vec<f32>) {

@@ -1,7 +1,10 @@
-//! Which segments an index consists of: one small file, replaced as a whole.
+//! Which segments an index consists of, in two small files, each replaced as a whole.
 //!
-//! First line: magic and CRC32 of the rest; then JSON. Written under a temporary name, synced, renamed,
-//! and the folder synced, so that a crash leaves the old one or the new one.
+//! `manifest.latest` is as of the last commit and left to the operating system: it outlives the process, and not
+//! always a loss of power. `manifest` is as of an earlier commit or the same, and durable with all that it names. The
+//! one of the higher generation counts, if it and all its segments are whole; else the other. First line: magic and
+//! CRC32 of the rest; then JSON. Written under a temporary name and renamed, so that a crash leaves the old one or
+//! the new one.
 
 use std::io::Write;
 use std::path::Path;
@@ -11,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::IndexError;
 
+/// The durable one.
 const FILE: &str = "manifest";
-const TEMPORARY: &str = "manifest.tmp";
+/// The newest one.
+const LATEST: &str = "manifest.latest";
 const MAGIC: &str = "cairn-dense-2";
 /// Seed of new indexes. One for all, so that an index that is made again is the same; any other would do as well.
 const SEED: u64 = 0x0C41_524E;
@@ -26,6 +31,8 @@ pub(super) struct Manifest {
     pub space: String,
     /// Seed of the random rotation of all segments.
     pub seed: u64,
+    /// Rises with every change of the segments.
+    pub generation: u64,
     /// Sequence number up to which changes are in.
     pub applied: u64,
     /// Id of the next segment; ids are never used twice.
@@ -51,6 +58,7 @@ impl Manifest {
             dim,
             space: space.to_owned(),
             seed: SEED,
+            generation: 0,
             applied: 0,
             next_segment: 1,
             segments: Vec::new(),
@@ -58,50 +66,100 @@ impl Manifest {
     }
 }
 
-/// The manifest in `dir`; `None` where there was never a commit.
-pub(super) fn read(dir: &Path) -> Result<Option<Manifest>, IndexError> {
-    let path = dir.join(FILE);
-    let bytes = match fs_err::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(IndexError::unavailable(&path, error)),
-    };
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Written by the thread, synced.
+    Durable,
+    /// Written by every commit, not synced.
+    Latest,
+}
+
+/// The manifests in `dir`: damaged ones first, so that nobody passes them over, then by falling generation.
+pub(super) fn read_all(dir: &Path) -> Vec<(Kept, Result<Manifest, IndexError>)> {
+    let mut found: Vec<_> = [Kept::Durable, Kept::Latest]
+        .into_iter()
+        .filter_map(|kept| Some((kept, read(&dir.join(kept.file_name()))?)))
+        .collect();
+    found.sort_by_key(|(_, manifest)| {
+        std::cmp::Reverse(
+            manifest
+                .as_ref()
+                .map_or(u64::MAX, |manifest| manifest.generation),
+        )
+    });
+    found
+}
+
+/// `None` where it is not there.
+fn read(path: &Path) -> Option<Result<Manifest, IndexError>> {
+    match fs_err::read(path) {
+        Ok(bytes) => Some(parse(path, &bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => Some(Err(IndexError::unavailable(path, error))),
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest, IndexError> {
     let text =
-        std::str::from_utf8(&bytes).map_err(|_| IndexError::corrupt(&path, "it is not text"))?;
+        std::str::from_utf8(bytes).map_err(|_| IndexError::corrupt(path, "it is not text"))?;
     let (head, body) = text.split_once('\n').unwrap_or((text, ""));
     let Some((MAGIC, checksum)) = head.split_once(' ') else {
         return Err(IndexError::corrupt(
-            &path,
+            path,
             format!("expected the format `{MAGIC}`"),
         ));
     };
     if checksum != format!("{:08x}", crc32fast::hash(body.as_bytes())) {
-        return Err(IndexError::corrupt(&path, "its checksum does not fit"));
+        return Err(IndexError::corrupt(path, "its checksum does not fit"));
     }
-    let manifest = serde_json::from_str(body).map_err(|e| IndexError::corrupt(&path, e))?;
-    Ok(Some(manifest))
+    serde_json::from_str(body).map_err(|e| IndexError::corrupt(path, e))
 }
 
-/// Replaces the manifest in `dir`, durably.
-pub(super) fn write(dir: &Path, manifest: &Manifest) -> Result<(), IndexError> {
-    let path = dir.join(FILE);
+/// Replaces a manifest in `dir`; the durable one with all that makes it so.
+pub(super) fn write(dir: &Path, kept: Kept, manifest: &Manifest) -> Result<(), IndexError> {
+    let path = dir.join(kept.file_name());
     let unavailable = |error: std::io::Error| IndexError::unavailable(&path, error);
     let body = serde_json::to_string(manifest).map_err(|e| IndexError::unavailable(&path, e))?;
-    let temporary = dir.join(TEMPORARY);
+    // A name of its own for each: the two are written by different threads.
+    let temporary = dir.join(format!("{}.tmp", kept.file_name()));
     let mut file = fs_err::File::create(&temporary).map_err(unavailable)?;
     write!(
         file,
         "{MAGIC} {:08x}\n{body}",
         crc32fast::hash(body.as_bytes())
     )
-    .and_then(|()| file.sync_all())
     .map_err(unavailable)?;
-    fs_err::rename(&temporary, &path).map_err(unavailable)?;
-    sync_dir(dir)
+    match kept {
+        Kept::Durable => {
+            file.sync_all().map_err(unavailable)?;
+            fs_err::rename(&temporary, &path).map_err(unavailable)?;
+            sync_dir(dir)
+        }
+        Kept::Latest => fs_err::rename(&temporary, &path).map_err(unavailable),
+    }
+}
+
+/// Deletes the newest one, which is no better than the durable one.
+pub(super) fn forget_latest(dir: &Path) {
+    if let Err(error) = fs_err::remove_file(dir.join(LATEST))
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::debug!(%error, "manifest not deleted");
+    }
+}
+
+impl Kept {
+    const fn file_name(self) -> &'static str {
+        match self {
+            Self::Durable => FILE,
+            Self::Latest => LATEST,
+        }
+    }
 }
 
 /// Makes the names of files in `dir` durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), IndexError> {
+fn sync_dir(dir: &Path) -> Result<(), IndexError> {
     fs_err::File::open(dir)
         .and_then(|file| file.sync_all())
         .map_err(|e| IndexError::unavailable(dir, e))

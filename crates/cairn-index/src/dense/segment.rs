@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::Mmap;
 use roaring::RoaringBitmap;
@@ -32,6 +32,7 @@ pub(super) struct Segment {
     numbers: Numbers,
     codes: Option<SegmentCodes>,
     map: Mmap,
+    is_synced: AtomicBool,
 }
 
 /// What is needed to use the codes of a segment.
@@ -48,8 +49,7 @@ pub(super) struct SegmentCodes {
 }
 
 impl Segment {
-    /// Writes rows (sorted by chunk number, without repeats) as segment `id` and opens it. Its name is durable only
-    /// after the folder was synced.
+    /// Writes rows (sorted by chunk number, without repeats) as segment `id` and opens it.
     pub(super) fn write(
         dir: &Path,
         id: u64,
@@ -156,6 +156,7 @@ impl Segment {
             numbers,
             codes,
             map,
+            is_synced: AtomicBool::new(false),
         })
     }
 
@@ -201,6 +202,18 @@ impl Segment {
         let width = self.layout.shape.dim * 2;
         let start = self.layout.f16 + row * width;
         &self.map[start..start + width]
+    }
+
+    /// Makes the file durable, once.
+    pub(super) fn sync(&self, dir: &Path) -> Result<(), IndexError> {
+        if !self.is_synced.load(Ordering::Relaxed) {
+            let path = path_of(dir, self.id);
+            fs_err::File::open(&path)
+                .and_then(|file| file.sync_all())
+                .map_err(|error| IndexError::unavailable(&path, error))?;
+            self.is_synced.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Bytes of the file.

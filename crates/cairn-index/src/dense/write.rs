@@ -1,8 +1,8 @@
 //! Writing a segment: each section through a buffer of its own, checksums from what the file then holds.
 //!
 //! Codes are computed 64 rows at a time, so memory does not grow with the segment. Cost with codes: about 5 µs a row
-//! of 384 components. The file is complete and synced when the call returns; until a manifest names it, it does not
-//! count.
+//! of 384 components. The file is complete when the call returns, and not yet synced; until a manifest names it, it does
+//! not count.
 
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -20,8 +20,7 @@ pub(super) struct RowSource<'a> {
     pub f16: &'a [u8],
 }
 
-/// Writes rows (sorted by chunk number, without repeats) to `path` and syncs the file; returns the checksum that
-/// stands for it. Ends with an error when `stop` is set.
+/// Writes rows (sorted by chunk number, without repeats) to `path`; returns the checksum that stands for the file. Ends with an error when `stop` is set.
 pub(super) fn write_file(
     path: &Path,
     layout: Layout,
@@ -49,7 +48,6 @@ pub(super) fn write_file(
     let table = block_checksums(path, layout)?;
     file.seek(SeekFrom::Start(layout.end as u64))?;
     file.write_all(&table)?;
-    file.sync_all()?;
     Ok(checksum_of(&header, &table))
 }
 
