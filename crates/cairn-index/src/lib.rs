@@ -12,6 +12,8 @@ mod lexical;
 mod rows;
 
 pub use analyse::{analyse_words, detect_lang};
+#[doc(hidden)]
+pub use dense::testing::{dense_paths, dense_search_on_path};
 pub use dense::{DenseIndex, DenseSnapshot, Recall, SearchCost};
 pub use error::IndexError;
 pub use lexical::{LexicalDoc, LexicalIndex, LexicalQuery, LexicalSnapshot};

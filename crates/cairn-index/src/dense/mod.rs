@@ -15,6 +15,7 @@
 //! Cost: a commit of m rows is O(m dim) and does not grow with the index. Opening reads every byte once to check it
 //! (1,032 bytes a row at 384 components). Memory: 26 bytes a row, and what searches touch of the mapped files.
 
+mod bits;
 mod coarse;
 mod kernel;
 mod layout;
@@ -25,6 +26,7 @@ mod rotate;
 mod search;
 mod segment;
 mod snapshot;
+pub(crate) mod testing;
 mod upkeep;
 mod write;
 

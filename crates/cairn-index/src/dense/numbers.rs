@@ -1,11 +1,13 @@
 //! The chunk numbers of a segment, and which of its rows a bitmap of chunk numbers allows.
 //!
 //! Rows are found through one bit for each number between the first and the last, with a count of the bits before
-//! each word: O(1) for each allowed number, whether few or many are. Where numbers are so far apart that this would
-//! take more than the numbers themselves, by search. n rows, m allowed: O(m) or O(m log n), 1.5 bits a number.
+//! each word: 64 numbers at once where many are allowed, O(1) for each where few are. Where numbers are so far apart
+//! that this would take more than the numbers themselves, by search. n rows, m allowed: O(min(n / 64, m)) where
+//! numbers have few gaps; 1.5 bits a number.
 
 use roaring::RoaringBitmap;
 
+use super::bits;
 use super::coarse::BLOCK_ROWS;
 use crate::rows;
 
@@ -102,6 +104,21 @@ impl Numbers {
         if n_allowed == 0 {
             return RowSet::of(n_rows, words);
         }
+        let is_narrow = n_allowed * 64 < u64::from(last - first);
+        if !is_narrow && let Some(allowed) = bits::words_of_range(allowed, first, last) {
+            for (present, allowed) in self.present.iter().zip(allowed) {
+                let before = present.before as usize;
+                let bits = squeeze(allowed, present.bits);
+                // Bits may straddle two words; what is pushed out of the second one is zero.
+                words[before / 64] |= bits << (before % 64);
+                if !before.is_multiple_of(64)
+                    && let Some(next) = words.get_mut(before / 64 + 1)
+                {
+                    *next |= bits >> (64 - before % 64);
+                }
+            }
+            return RowSet::of(n_rows, words);
+        }
         let mut numbers = allowed.range(first..=last);
         let mut buffer = [0; 512];
         loop {
@@ -121,6 +138,26 @@ impl Numbers {
         }
         RowSet::of(n_rows, words)
     }
+}
+
+/// The bits of `value` where `mask` has one, side by side.
+fn squeeze(value: u64, mask: u64) -> u64 {
+    if mask == u64::MAX {
+        return value;
+    }
+    let mut left = value & mask;
+    if left == mask {
+        return 1_u64
+            .checked_shl(mask.count_ones())
+            .map_or(u64::MAX, |bit| bit - 1);
+    }
+    let mut found = 0;
+    while left != 0 {
+        let bit = left & left.wrapping_neg();
+        found |= 1 << (mask & (bit - 1)).count_ones();
+        left ^= bit;
+    }
+    found
 }
 
 impl RowSet {

@@ -27,7 +27,7 @@ const MAX_BEHIND: usize = 24;
 /// A segment with more than this share of dead rows is rewritten.
 const MAX_DEAD_PERCENT: u64 = 30;
 /// Joining fewer rows (some 0.1 s) is not given up when the index is closed.
-const ROWS_WORTH_WAITING: usize = 20_000;
+const ROWS_WORTH_WAITING: u64 = 20_000;
 
 /// What the index and its thread share.
 #[derive(Debug)]
@@ -261,12 +261,15 @@ enum Task {
 }
 
 impl Task {
+    /// Few rows are joined first, so that the files that they come from need never be synced.
     fn next(state: &State) -> Option<Self> {
-        if state.durable < state.generation {
-            return Some(Self::MakeDurable);
-        }
         let parts = state.committed.parts();
         let chosen: Vec<_> = plan(&parts).iter().map(|&at| parts[at].clone()).collect();
+        let n_rows: u64 = chosen.iter().map(SnapshotSegment::n_live).sum();
+        let is_durable = state.durable >= state.generation;
+        if !is_durable && (chosen.is_empty() || n_rows > ROWS_WORTH_WAITING) {
+            return Some(Self::MakeDurable);
+        }
         (!chosen.is_empty()).then_some(Self::Join(chosen))
     }
 }
@@ -315,7 +318,7 @@ fn join(shared: &Shared, chosen: &[SnapshotSegment]) -> Result<(), IndexError> {
     let mut rows: Vec<RowSource<'_>> = chosen.iter().flat_map(SnapshotSegment::live_rows).collect();
     rows.sort_unstable_by_key(|row| row.chunk_no);
     let never = AtomicBool::new(false);
-    let stop = if rows.len() > ROWS_WORTH_WAITING {
+    let stop = if rows.len() as u64 > ROWS_WORTH_WAITING {
         &shared.is_closing
     } else {
         &never
