@@ -283,6 +283,16 @@ async fn indexes_that_are_gone_or_damaged_are_made_again_with_the_same_results()
         first
     );
     drop(repaired);
+    let manifest = world.index_dir().join("dense").join("manifest");
+    assert!(manifest.exists());
+    fs_err::write(&manifest, "cairn-dense-1 00000000\n{}").expect("written");
+    let upgraded = world.engine().await;
+    assert_eq!(
+        shape(&upgraded.search(&owner(), &request).await.expect("searches")),
+        first,
+        "an index of an older format"
+    );
+    drop(upgraded);
     fs_err::remove_dir_all(world.index_dir()).expect("removed");
     let rebuilt = world.engine().await;
     assert_eq!(
