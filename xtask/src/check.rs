@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use crate::deny;
 use crate::rules;
 use crate::run::{cargo, command, run, step};
+use crate::test::FAMILIES;
 
 /// Runs every check, also after one has failed, so that one run shows all there is to mend.
 pub(crate) fn check() -> Result<()> {
@@ -30,6 +31,10 @@ pub(crate) fn check() -> Result<()> {
         step("lints", || {
             let clippy = ["clippy", "--workspace", "--all-targets", "--locked"];
             run(cargo(&clippy).args(["--", "-D", "warnings"]))
+        }),
+        step("lints of the optional model families", || {
+            let clippy = ["clippy", "--all-targets", "--locked"];
+            run(cargo(&clippy).args(FAMILIES).args(["--", "-D", "warnings"]))
         }),
         step("documentation", || {
             let doc = ["doc", "--workspace", "--no-deps", "--locked"];

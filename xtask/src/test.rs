@@ -10,6 +10,9 @@ use crate::full;
 use crate::run::{cargo, run, step, succeeds};
 use crate::setup::{Prepared, setup_for_tests};
 
+/// The one optional feature of the workspace. Its tests have `families` in their names.
+pub(crate) const FAMILIES: [&str; 4] = ["-p", "cairn-models", "--features", "families"];
+
 /// Prepares the counterparts, then builds and runs all tests; `arguments` go to the runner (a filter, `-p CRATE`).
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
     let prepared = setup_for_tests()?;
@@ -34,6 +37,9 @@ pub(crate) fn test(arguments: &[String]) -> Result<()> {
         step("tests in the documentation", || {
             let doc = ["test", "--workspace", "--doc", "--locked", "--quiet"];
             run(prepared.tell(&mut cargo(&doc)))
+        })?;
+        step("tests of the optional model families", || {
+            run(prepared.tell(cargo(runner).args(FAMILIES).arg("families")))
         })?;
     }
     // Before the tests, whose last lines stay the last; what it finds is told after them.

@@ -254,6 +254,7 @@ fn main() -> Result<(), AnyError> {
             model_hash: String::new(),
             recipe: "f32".to_owned(),
             pooling: "mean".to_owned(),
+            prompts: String::new(),
             max_tokens: 256,
             dim: DIM as u32,
         },

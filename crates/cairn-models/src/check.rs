@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use cairn_types::ports::Embedder;
-
-use crate::embedder::{LoadOptions, NativeEmbedder};
+use crate::embedder::LoadOptions;
 use crate::error::ModelError;
+use crate::family::Family;
+use crate::load::{family_of, load_with};
 use crate::manifest::{Manifest, Precision, SelfCheck, WEIGHTS};
 
 const LEAST_MEAN: f32 = 0.998;
@@ -48,6 +48,10 @@ pub(crate) fn choose_precision(
     manifest: &Manifest,
 ) -> Result<(Precision, Option<SelfCheck>), ModelError> {
     let exact = embed(dir, manifest, Precision::F32)?;
+    if !matches!(family_of(dir, manifest)?, Family::Native(_)) {
+        // The library computes in `f32` only: what had to be seen is that it computes at all.
+        return Ok((Precision::F32, None));
+    }
     for precision in [Precision::Int8, Precision::Bf16] {
         let check = compare(&exact, &embed(dir, manifest, precision)?);
         if check.mean_cosine >= LEAST_MEAN && check.min_cosine >= LEAST_MIN {
@@ -73,7 +77,7 @@ fn embed(
         precision: Some(precision),
         ..LoadOptions::default()
     };
-    let embedder = NativeEmbedder::load_with(dir, manifest, &options)?;
+    let embedder = load_with(dir, manifest, &options)?;
     embedder
         .embed(&SENTENCES)
         .map_err(|error| ModelError::Malformed {

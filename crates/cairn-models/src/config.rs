@@ -1,4 +1,4 @@
-//! The shape of a BERT encoder, read from `config.json` and checked against what the kernels compute.
+//! The shape of an encoder of the BERT family (BERT, `RoBERTa`, XLM-RoBERTa), read from `config.json` and checked against what the kernels compute.
 
 use serde::Deserialize;
 
@@ -18,7 +18,10 @@ pub(crate) struct Shape {
     pub(crate) heads: usize,
     pub(crate) layers: usize,
     pub(crate) vocab: usize,
+    /// Tokens of the longest sequence.
     pub(crate) positions: usize,
+    /// Row of the position table at which a sequence starts: 0 in BERT; `RoBERTa` keeps the rows up to its padding token's number free.
+    pub(crate) first_position: usize,
     pub(crate) token_types: usize,
     pub(crate) eps: f32,
 }
@@ -39,6 +42,15 @@ struct Raw {
     hidden_act: String,
     #[serde(default = "absolute")]
     position_embedding_type: String,
+    #[serde(default = "one")]
+    pad_token_id: usize,
+}
+
+/// What `model_type` may be. XLM-RoBERTa is `RoBERTa` with another tokenizer.
+pub(crate) const NATIVE: [&str; 3] = ["bert", "roberta", "xlm-roberta"];
+
+fn one() -> usize {
+    1
 }
 
 fn two() -> usize {
@@ -64,13 +76,18 @@ impl Shape {
             file: CONFIG.to_owned(),
             reason: e.to_string(),
         })?;
+        let first_position = match raw.model_type.as_str() {
+            "bert" => 0,
+            _ => raw.pad_token_id.saturating_add(1),
+        };
+        let positions = raw.max_position_embeddings.saturating_sub(first_position);
         let head_size = raw.hidden_size / raw.num_attention_heads.max(1);
         let needs = [
             (
-                raw.model_type == "bert",
+                NATIVE.contains(&raw.model_type.as_str()),
                 "`model_type`",
                 raw.model_type.clone(),
-                "bert",
+                "bert, roberta or xlm-roberta",
             ),
             (
                 raw.hidden_act == "gelu",
@@ -109,10 +126,10 @@ impl Shape {
                 "1 to 64",
             ),
             (
-                (1..=8192).contains(&raw.max_position_embeddings),
+                (1..=8192).contains(&positions),
                 "`max_position_embeddings`",
                 raw.max_position_embeddings.to_string(),
-                "1 to 8192",
+                "1 to 8192 beyond those that are kept free",
             ),
             (
                 (1..=4_000_000).contains(&raw.vocab_size),
@@ -145,7 +162,8 @@ impl Shape {
             heads: raw.num_attention_heads,
             layers: raw.num_hidden_layers,
             vocab: raw.vocab_size,
-            positions: raw.max_position_embeddings,
+            positions,
+            first_position,
             token_types: raw.type_vocab_size,
             eps: raw.layer_norm_eps,
         })
@@ -179,6 +197,25 @@ mod tests {
     }
 
     #[test]
+    fn roberta_keeps_positions_free() {
+        let positions = |model_type: &str, pad: usize, n: usize| {
+            let json = serde_json::json!({
+                "model_type": model_type, "hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 2,
+                "num_hidden_layers": 2, "vocab_size": 40, "max_position_embeddings": n, "layer_norm_eps": 1e-5,
+                "pad_token_id": pad, "type_vocab_size": 1,
+            });
+            Shape::parse("m", json.to_string().as_bytes())
+                .map(|shape| (shape.first_position, shape.positions))
+                .ok()
+        };
+        assert_eq!(positions("bert", 3, 512), Some((0, 512)));
+        assert_eq!(positions("xlm-roberta", 1, 514), Some((2, 512)));
+        assert_eq!(positions("roberta", 0, 8193), Some((1, 8192)));
+        assert_eq!(positions("roberta", 1, 2), None);
+        assert_eq!(positions("roberta", usize::MAX, 514), None);
+    }
+
+    #[test]
     fn only_computable_shapes_pass() {
         check("hidden_act", "\"gelu\"", "head 32");
         check(
@@ -193,11 +230,9 @@ mod tests {
             "the size of an attention head is 16",
         );
         check("num_attention_heads", "0", "not supported");
-        check(
-            "model_type",
-            "\"xlm-roberta\"",
-            "`model_type` is xlm-roberta, expected bert",
-        );
+        check("model_type", "\"xlm-roberta\"", "head 32");
+        check("model_type", "\"t5\"", "`model_type` is t5, expected bert");
+        check("max_position_embeddings", "8193", "is 8193, expected 1");
         check(
             "position_embedding_type",
             "\"relative_key\"",

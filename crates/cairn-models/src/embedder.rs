@@ -18,6 +18,7 @@ use crate::encoder::{Encoder, Scratch};
 use crate::error::ModelError;
 use crate::kernel::{Kernel, KernelChoice};
 use crate::manifest::{CONFIG, MANIFEST, Manifest, Precision, TOKENIZER, WEIGHTS};
+use crate::prompts::{Prompts, with_prompt};
 use crate::tokenizer::Tokenizer;
 use crate::weights::Weights;
 
@@ -35,9 +36,20 @@ pub struct LoadOptions {
     pub kernel: KernelChoice,
 }
 
+impl LoadOptions {
+    /// Threads of one batch, at least 1.
+    pub(crate) fn n_threads(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            n => n,
+        }
+    }
+}
+
 /// A loaded model. Cheap to call from several threads at once.
 pub struct NativeEmbedder {
     space: EmbeddingSpace,
+    prompts: Prompts,
     tokenizer: Tokenizer,
     encoder: Encoder,
     /// Threads beyond the callers' own that may still be started.
@@ -76,7 +88,7 @@ impl NativeEmbedder {
         let name = manifest.name.as_str();
         let config = read_verified(dir, manifest, CONFIG)?;
         let shape = Shape::parse(name, &config)?;
-        check_shape(manifest, &shape)?;
+        check_limits(manifest, shape.hidden, shape.positions)?;
         let weights = open_weights(dir, manifest)?;
         let hashed = open_weights(dir, manifest)?;
         let precision = options.precision.unwrap_or(manifest.precision);
@@ -99,6 +111,7 @@ impl NativeEmbedder {
             model_hash: manifest.model_hash(),
             recipe: precision.recipe().to_owned(),
             pooling: manifest.pooling.word().to_owned(),
+            prompts: manifest.prompts.mark(),
             max_tokens: manifest.max_tokens,
             dim: manifest.dim,
         };
@@ -110,15 +123,12 @@ impl NativeEmbedder {
             duration_ms,
             "model loaded"
         );
-        let threads = match options.threads {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            n => n,
-        };
         Ok(Self {
             space,
+            prompts: manifest.prompts.clone(),
             tokenizer,
             encoder,
-            spare_threads: AtomicUsize::new(threads - 1),
+            spare_threads: AtomicUsize::new(options.n_threads() - 1),
             scratch: Mutex::new(Vec::new()),
         })
     }
@@ -200,11 +210,23 @@ impl Embedder for NativeEmbedder {
     }
 
     fn count_tokens(&self, text: &str) -> usize {
-        self.tokenizer.count(text)
+        self.tokenizer
+            .count(&with_prompt(&self.prompts.passage, text))
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let sequences = self.share_out(texts.len(), |i| self.tokenise(texts[i]));
+        self.embed_after(&self.prompts.passage, texts)
+    }
+
+    fn embed_queries(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.embed_after(&self.prompts.query, texts)
+    }
+}
+
+impl NativeEmbedder {
+    fn embed_after(&self, prompt: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let tokenise = |i: usize| self.tokenise(&with_prompt(prompt, texts[i]));
+        let sequences = self.share_out(texts.len(), tokenise);
         let sequences = sequences.into_iter().collect::<Result<Vec<_>, _>>()?;
         let groups = groups(&sequences);
         let vectors = self.share_out(groups.len(), |i| self.encode_group(groups[i]));
@@ -265,11 +287,15 @@ fn join<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn open_weights(dir: &Path, manifest: &Manifest) -> Result<Weights, ModelError> {
+pub(crate) fn open_weights(dir: &Path, manifest: &Manifest) -> Result<Weights, ModelError> {
     Weights::open(&manifest.name, dir).map_err(|error| missing(manifest, WEIGHTS, error))
 }
 
-fn read_verified(dir: &Path, manifest: &Manifest, file: &str) -> Result<Vec<u8>, ModelError> {
+pub(crate) fn read_verified(
+    dir: &Path,
+    manifest: &Manifest,
+    file: &str,
+) -> Result<Vec<u8>, ModelError> {
     let content =
         fs_err::read(dir.join(file)).map_err(|error| missing(manifest, file, error.into()))?;
     manifest.verify(file, &content)?;
@@ -294,10 +320,13 @@ fn missing(manifest: &Manifest, file: &str, error: ModelError) -> ModelError {
     }
 }
 
-fn check_shape(manifest: &Manifest, shape: &Shape) -> Result<(), ModelError> {
-    let fits =
-        manifest.dim as usize == shape.hidden && manifest.max_tokens as usize <= shape.positions;
-    if fits {
+/// Compares the manifest with what the configuration says of the weights.
+pub(crate) fn check_limits(
+    manifest: &Manifest,
+    hidden: usize,
+    positions: usize,
+) -> Result<(), ModelError> {
+    if manifest.dim as usize == hidden && manifest.max_tokens as usize <= positions {
         return Ok(());
     }
     let (dim, max_tokens) = (manifest.dim, manifest.max_tokens);
@@ -305,8 +334,7 @@ fn check_shape(manifest: &Manifest, shape: &Shape) -> Result<(), ModelError> {
         model: manifest.name.clone(),
         file: MANIFEST.to_owned(),
         reason: format!(
-            "{dim} components and {max_tokens} tokens, but the weights have {} and {}",
-            shape.hidden, shape.positions
+            "{dim} components and {max_tokens} tokens, but the weights have {hidden} and {positions}"
         ),
     })
 }

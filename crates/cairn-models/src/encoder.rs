@@ -1,7 +1,7 @@
-//! The BERT encoder without padding: token ids of whole sequences in, one normalised vector per sequence out.
+//! The encoder of the BERT family without padding: token ids of whole sequences in, one normalised vector per sequence out.
 //!
 //! Devlin et al. 2019 (post-norm transformer, learned positions, GELU by the error function). Differences: sequences are laid end
-//! to end instead of padded, dropout is gone, and the pooler of the original is not used (mean or first token, L2-normalised).
+//! to end instead of padded, dropout is gone, and the pooler of the original is not used (mean, first or last token, L2-normalised).
 //! Every row is computed by itself in a fixed order, so a vector does not depend on its neighbours in the group.
 //! Cost per token and layer: 2 (4 d^2 + 2 d f) operations, and 4 L d for attention over L tokens; scratch about 12 KiB per token.
 
@@ -10,6 +10,7 @@ use crate::error::ModelError;
 use crate::kernel::{Finish, Kernel, NR, Out, Rows, pack};
 use crate::linear::{Detail, Linear, LinearScratch, To, grow};
 use crate::manifest::{Pooling, Precision};
+use crate::pooling::pool;
 use crate::weights::{Weights, WordTable};
 
 /// Queries that attend at once: their scores over 256 keys (12 KiB) stay in the first-level cache, and 12 is the height of every tile.
@@ -93,7 +94,8 @@ impl Encoder {
         kernel: Kernel,
     ) -> Result<Self, ModelError> {
         let (d, f) = (shape.hidden, shape.inner);
-        let tensors = weights.tensors()?;
+        let table = "embeddings.word_embeddings.weight";
+        let tensors = weights.tensors(table, &["bert.", "roberta."])?;
         let norm = |name: &str| -> Result<Norm, ModelError> {
             Ok(Norm {
                 gain: tensors.get(&format!("{name}.weight"), &[d])?,
@@ -127,15 +129,15 @@ impl Encoder {
         )?;
         let mut positions = tensors.get(
             "embeddings.position_embeddings.weight",
-            &[shape.positions, d],
+            &[shape.first_position + shape.positions, d],
         )?;
+        positions.drain(..shape.first_position * d);
         for row in positions.chunks_exact_mut(d) {
             for (p, t) in row.iter_mut().zip(&types) {
                 *p += t;
             }
         }
         let norm = norm("embeddings.LayerNorm")?;
-        let table = "embeddings.word_embeddings.weight";
         let words = match tensors.place_of_f32(table, &[shape.vocab, d])? {
             Some(range) => WordTable::Mapped(weights, range),
             None => WordTable::Copied(tensors.get(table, &[shape.vocab, d])?),
@@ -254,26 +256,8 @@ impl Encoder {
     }
 
     fn pool(&self, sequences: &[&[u32]], x: &[f32]) -> Vec<Vec<f32>> {
-        let d = self.shape.hidden;
-        let mut rows = x.chunks_exact(d);
-        let mut vectors = Vec::with_capacity(sequences.len());
-        for ids in sequences {
-            let mut vector = rows.next().expect("one row per token").to_vec();
-            for row in rows.by_ref().take(ids.len() - 1) {
-                if self.pooling == Pooling::Mean {
-                    for (v, x) in vector.iter_mut().zip(row) {
-                        *v += x;
-                    }
-                }
-            }
-            // The division by the number of tokens cancels out here.
-            let norm = vector.iter().map(|v| v * v).sum::<f32>().sqrt().max(1e-12);
-            for v in &mut vector {
-                *v /= norm;
-            }
-            vectors.push(vector);
-        }
-        vectors
+        let lengths = sequences.iter().map(|ids| ids.len());
+        pool(self.pooling, lengths, x, self.shape.hidden)
     }
 
     /// Attention of one sequence in `f32`; outside [`Precision::F32`] every factor is rounded to bfloat16 first, which gives the

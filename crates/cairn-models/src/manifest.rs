@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::ModelError;
+use crate::prompts::Prompts;
 
 /// Name of the manifest in a model's folder.
 pub(crate) const MANIFEST: &str = "model.json";
@@ -69,6 +70,8 @@ pub enum Pooling {
     Mean,
     /// The vector of the first token.
     Cls,
+    /// The vector of the last token, which in a decoder is the only one that has seen the whole text.
+    Last,
 }
 
 impl Pooling {
@@ -78,6 +81,7 @@ impl Pooling {
         match self {
             Self::Mean => "mean",
             Self::Cls => "cls",
+            Self::Last => "last",
         }
     }
 }
@@ -104,6 +108,9 @@ pub struct Manifest {
     pub max_tokens: u32,
     /// How token vectors become one.
     pub pooling: Pooling,
+    /// What the model wants to read before questions and passages.
+    #[serde(default, skip_serializing_if = "Prompts::is_empty")]
+    pub prompts: Prompts,
     /// The precision that passed the self-check.
     pub precision: Precision,
     /// [`Precision::recipe`] when it was installed.

@@ -36,19 +36,16 @@ impl Weights {
         &self.map
     }
 
-    /// Reads the header.
-    pub(crate) fn tensors(&self) -> Result<Tensors<'_>, ModelError> {
+    /// Reads the header. Some exports put all tensors under one of `prefixes`: where `probe` stands decides.
+    pub(crate) fn tensors(
+        &self,
+        probe: &str,
+        prefixes: &[&'static str],
+    ) -> Result<Tensors<'_>, ModelError> {
         let inner =
             SafeTensors::deserialize(&self.map).map_err(|e| self.malformed(e.to_string()))?;
-        // Some exports put the encoder under `bert.`.
-        let prefix = if inner
-            .tensor("bert.embeddings.word_embeddings.weight")
-            .is_ok()
-        {
-            "bert."
-        } else {
-            ""
-        };
+        let holds = |prefix: &&&str| inner.tensor(&format!("{prefix}{probe}")).is_ok();
+        let prefix = prefixes.iter().find(holds).copied().unwrap_or_default();
         Ok(Tensors {
             file: self,
             inner,
@@ -97,6 +94,12 @@ impl Tensors<'_> {
                     .malformed(format!("`{name}` is {other:?}, expected F32, F16 or BF16")));
             }
         })
+    }
+
+    /// The file's error with this reason.
+    #[cfg(feature = "families")]
+    pub(crate) fn malformed(&self, reason: String) -> ModelError {
+        self.file.malformed(reason)
     }
 
     /// Where in the file the tensor lies, if it is stored as `f32` and can be read in place.

@@ -215,7 +215,7 @@ impl Asked {
         };
         let started = Instant::now();
         let vector = embedder
-            .embed(&[self.text.as_str()])?
+            .embed_queries(&[self.text.as_str()])?
             .pop()
             .unwrap_or_default();
         let embed = started.elapsed();

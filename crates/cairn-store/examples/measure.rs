@@ -123,6 +123,7 @@ async fn main() {
         model_hash: "m".to_owned(),
         recipe: "r".to_owned(),
         pooling: "mean".to_owned(),
+        prompts: String::new(),
         max_tokens: 256,
         dim: 384,
     };

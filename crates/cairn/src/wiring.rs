@@ -10,7 +10,7 @@ use cairn_extract::{
 };
 use cairn_ingest::{ChunkOptions, Pipeline, PipelineOptions};
 use cairn_llm::{ChatProvider, LlmSettings, Secret, Transcriber, TranscriptionOptions};
-use cairn_models::{LoadOptions, ModelError, ModelStore, NativeEmbedder};
+use cairn_models::{LoadOptions, ModelError, ModelStore};
 use cairn_server::{App, AppParts, ServerSettings};
 use cairn_store::{BlobLimits, BlobStore, DataDir, SqliteCatalog};
 use cairn_types::ports::{Catalog, Embedder};
@@ -168,7 +168,7 @@ fn load_embedder(
         Err(ModelError::NotInstalled { .. }) if settings.model.is_none() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    Ok(Some(Arc::new(NativeEmbedder::load(&model.dir, options)?)))
+    Ok(Some(cairn_models::load(&model.dir, options)?))
 }
 
 fn workers(settings: &Settings) -> Result<WorkerPool, Failure> {

@@ -232,7 +232,7 @@ fn embed(
     embedder: &dyn Embedder,
     all: &mut [Candidate],
 ) -> Result<(), Error> {
-    let mut texts = vec![question.to_owned()];
+    let mut texts = Vec::with_capacity(2 * all.len());
     for candidate in all.iter() {
         let ranked = &passages[candidate.passage];
         let text = &ranked.passage.text;
@@ -240,14 +240,19 @@ fn embed(
         texts.push(in_context(ranked, &candidate.sentence.bytes));
     }
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let question = embedder.embed_queries(&[question])?;
     let vectors = embedder.embed(&texts)?;
     let cosine = |i: usize| -> f32 {
-        let dot: f32 = vectors[0].iter().zip(&vectors[i]).map(|(a, b)| a * b).sum();
+        let dot: f32 = question[0]
+            .iter()
+            .zip(&vectors[i])
+            .map(|(a, b)| a * b)
+            .sum();
         if dot.is_finite() { dot } else { 0.0 }
     };
     for (i, candidate) in all.iter_mut().enumerate() {
-        candidate.features[at::DENSE] = cosine(1 + 2 * i);
-        candidate.features[at::DENSE_CONTEXT] = cosine(2 + 2 * i);
+        candidate.features[at::DENSE] = cosine(2 * i);
+        candidate.features[at::DENSE_CONTEXT] = cosine(2 * i + 1);
     }
     Ok(())
 }

@@ -3,25 +3,22 @@
 //! An install writes to a hidden folder, syncs files and folder, checks hashes and arithmetic, and then renames: after a crash
 //! there is either the old model, the new one, or none and a hidden folder that the next install clears.
 
+mod side;
 mod source;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs_err::File;
-use serde::Deserialize;
 
 use crate::catalogue::{KNOWN_MODELS, KnownModel};
 use crate::check;
-use crate::config::Shape;
 use crate::error::ModelError;
-use crate::manifest::{
-    CONFIG, FORMAT, FileRecord, MANIFEST, Manifest, Pooling, Precision, WEIGHTS,
-};
+use crate::family::Family;
+use crate::manifest::{CONFIG, FORMAT, FileRecord, MANIFEST, Manifest, Precision, WEIGHTS};
+use crate::prompts::Prompts;
+use side::Side;
 use source::Source;
-
-/// Most tokens of a model that does not say: the usual size of BERT's position table.
-const USUAL_MAX_TOKENS: usize = 512;
 
 /// Hidden folders start so: unfinished installs and removed models.
 const HIDDEN: &str = ".cairn-";
@@ -84,28 +81,30 @@ impl ModelStore {
         self.finish(staging, manifest_of(known, files))
     }
 
-    /// Installs any BERT encoder under a name of your own. Nothing is known about it: the hashes that it has now are recorded.
-    /// Pooling and token limit come from the side files of sentence-transformers, else mean and 512.
+    /// Installs any model of a family that is computed (by `model_type` of its `config.json`) under a name of your own. Nothing is known
+    /// about it: the hashes that it has now are recorded. Pooling, token limit and prompts come from the side files of
+    /// sentence-transformers, else the family's usual pooling, 512 tokens and no prompts.
     ///
     /// # Errors
-    /// As [`Self::install_from`]; [`ModelError::Option`] where the name cannot be used, [`ModelError::Unsupported`] where the encoder
-    /// does not compute this kind of model.
+    /// As [`Self::install_from`]; [`ModelError::Option`] where the name cannot be used, [`ModelError::Unsupported`] where nobody
+    /// computes this kind of model, [`ModelError::NotBuilt`] where another build does.
     pub fn install_as(&self, path: &Path, name: &str) -> Result<InstalledModel, ModelError> {
         check_name(name)?;
         let mut source = Source::open(path)?;
         let staging = Staging::create(&self.dir)?;
         let files = source.copy_to(&staging.dir)?;
-        let shape = Shape::parse(name, &fs_err::read(staging.dir.join(CONFIG))?)?;
-        let (pooling, max_tokens) = side_settings(name, &mut source)?;
+        let family = Family::parse(name, &fs_err::read(staging.dir.join(CONFIG))?)?;
+        let side = Side::read(name, &mut source)?;
         let manifest = Manifest {
             format: FORMAT,
             name: name.to_owned(),
             repo: None,
             revision: None,
             licence: None,
-            dim: shape.hidden as u32,
-            max_tokens: max_tokens.min(shape.positions) as u32,
-            pooling,
+            dim: family.dim() as u32,
+            max_tokens: side.max_tokens.min(family.positions()) as u32,
+            pooling: side.pooling.unwrap_or_else(|| family.usual_pooling()),
+            prompts: side.prompts,
             precision: Precision::F32,
             recipe: Precision::F32.recipe().to_owned(),
             files,
@@ -357,6 +356,7 @@ fn manifest_of(known: &KnownModel, files: Vec<FileRecord>) -> Manifest {
         dim: known.dim,
         max_tokens: known.max_tokens,
         pooling: known.pooling,
+        prompts: Prompts::default(),
         precision: Precision::F32,
         recipe: Precision::F32.recipe().to_owned(),
         files,
@@ -378,73 +378,4 @@ fn check_name(name: &str) -> Result<(), ModelError> {
         given: name.to_owned(),
         expected: "1 to 64 letters, digits, `-`, `_` or `.`, not the name of a known model",
     })
-}
-
-/// Pooling and token limit from the side files of sentence-transformers.
-fn side_settings(name: &str, source: &mut Source) -> Result<(Pooling, usize), ModelError> {
-    #[derive(Deserialize)]
-    struct Module {
-        #[serde(rename = "type")]
-        kind: String,
-    }
-    #[derive(Deserialize)]
-    struct PoolingFile {
-        #[serde(default)]
-        pooling_mode_cls_token: bool,
-        #[serde(default)]
-        pooling_mode_mean_tokens: bool,
-    }
-    #[derive(Deserialize)]
-    struct LimitFile {
-        max_seq_length: Option<usize>,
-    }
-    let unsupported = |reason: String| ModelError::Unsupported {
-        model: name.to_owned(),
-        reason,
-    };
-    if let Some(modules) = parse::<Vec<Module>>(name, source, "modules.json")? {
-        let computed = ["Transformer", "Pooling", "Normalize"];
-        let other = modules
-            .iter()
-            .find(|module| !computed.iter().any(|kind| module.kind.ends_with(kind)));
-        if let Some(other) = other {
-            return Err(unsupported(format!(
-                "it has a module `{}`, expected {}",
-                other.kind,
-                computed.join(", ")
-            )));
-        }
-    }
-    let pooling = match parse::<PoolingFile>(name, source, "1_Pooling/config.json")? {
-        None => Pooling::Mean,
-        Some(file) if file.pooling_mode_mean_tokens => Pooling::Mean,
-        Some(file) if file.pooling_mode_cls_token => Pooling::Cls,
-        Some(_) => {
-            return Err(unsupported(
-                "it pools neither by mean nor by the first token".to_owned(),
-            ));
-        }
-    };
-    let limit = parse::<LimitFile>(name, source, "sentence_bert_config.json")?;
-    let limit = limit
-        .and_then(|file| file.max_seq_length)
-        .unwrap_or(USUAL_MAX_TOKENS);
-    Ok((pooling, limit))
-}
-
-fn parse<T: for<'de> Deserialize<'de>>(
-    model: &str,
-    source: &mut Source,
-    file: &str,
-) -> Result<Option<T>, ModelError> {
-    let Some(content) = source.side_file(file)? else {
-        return Ok(None);
-    };
-    serde_json::from_slice(&content)
-        .map(Some)
-        .map_err(|e| ModelError::Malformed {
-            model: model.to_owned(),
-            file: file.to_owned(),
-            reason: e.to_string(),
-        })
 }

@@ -16,6 +16,7 @@ use crate::error::ModelError;
 use crate::manifest::{
     CONFIG, FORMAT, FileRecord, MANIFEST, Manifest, Pooling, Precision, TOKENIZER, WEIGHTS, sha256,
 };
+use crate::prompts::Prompts;
 
 const POSITIONS: usize = 256;
 
@@ -136,6 +137,7 @@ pub fn write_random_model(
         dim: shape.hidden as u32,
         max_tokens: POSITIONS as u32,
         pooling: Pooling::Mean,
+        prompts: Prompts::default(),
         precision: Precision::Int8,
         recipe: Precision::Int8.recipe().to_owned(),
         files,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "figures and SKIP lines of tests")]
 
+mod families;
 mod paths;
 mod real_model;
 mod reference;

@@ -133,7 +133,7 @@ fn what_is_no_model_is_explained() {
     check(&dir.path().join("nowhere"), "no such file or folder");
     check(
         &tiny,
-        "not in the catalogue (all-MiniLM-L6-v2) / the catalogue: cairn models list",
+        "not in the catalogue (all-MiniLM-L6-v2) / to install a model of your own, name it: cairn models install --from FILE --name NAME",
     );
     fs_err::write(dir.path().join("text.whl"), "hello").unwrap();
     check(

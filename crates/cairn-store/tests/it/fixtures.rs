@@ -142,6 +142,7 @@ pub(crate) fn space(model: &str) -> EmbeddingSpace {
         model_hash: model.to_owned(),
         recipe: "f32".to_owned(),
         pooling: "mean".to_owned(),
+        prompts: String::new(),
         max_tokens: 16,
         dim: 2,
     }

@@ -17,6 +17,14 @@ pub trait Embedder: Send + Sync {
     /// # Errors
     /// Where the model cannot compute: damaged weights, a remote that does not answer.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError>;
+
+    /// The same for questions, in the same space: some models want other words before a question than before a passage.
+    ///
+    /// # Errors
+    /// As [`Self::embed`].
+    fn embed_queries(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.embed(texts)
+    }
 }
 
 /// Why texts could not be embedded.

@@ -24,8 +24,11 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<u8, Failure> {
     match command {
-        ModelsCommand::Install { from: Some(from) } => install(client, &from, output).await,
-        ModelsCommand::Install { from: None } => {
+        ModelsCommand::Install {
+            from: Some(from),
+            name,
+        } => install(client, &from, name, output).await,
+        ModelsCommand::Install { from: None, .. } => {
             pull(client, KNOWN_MODELS[0].name, hub, output).await
         }
         ModelsCommand::Pull { name } => pull(client, &name, hub, output).await,
@@ -33,7 +36,12 @@ pub(crate) async fn run(
     }
 }
 
-async fn install(client: &Client, from: &Path, output: Output) -> Result<u8, Failure> {
+async fn install(
+    client: &Client,
+    from: &Path,
+    name: Option<String>,
+    output: Output,
+) -> Result<u8, Failure> {
     let path = std::path::absolute(from).map_err(|error| {
         Failure::new(
             ErrorKind::InvalidInput,
@@ -43,6 +51,7 @@ async fn install(client: &Client, from: &Path, output: Output) -> Result<u8, Fai
     output.note("installing and checking the model ...");
     let request = InstallModel {
         path: path.to_string_lossy().into_owned(),
+        name,
     };
     let value = client.post("/local/v1/models/install", &request).await?;
     if output.json {
@@ -156,7 +165,7 @@ async fn pull(
     // Altered weights have no known hash: then the folder's name says what they were to be.
     let folder = folder.path().join(model.name);
     download(model, &hub, &folder, output).await?;
-    install(client, &folder, output).await
+    install(client, &folder, None, output).await
 }
 
 async fn download(

@@ -111,7 +111,7 @@ async fn truth(
         .collect();
     let texts: Vec<&str> = questions.iter().map(String::as_str).collect();
     let vectors = match &opened.embedder {
-        Some(embedder) => embedder.embed(&texts)?,
+        Some(embedder) => embedder.embed_queries(&texts)?,
         None => Vec::new(),
     };
     let system = SystemScope::new(opened.tenant, SystemPurpose::Index);
