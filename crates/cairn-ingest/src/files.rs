@@ -24,6 +24,8 @@ use crate::stages::{Course, Seen};
 
 /// A sync that would delete a larger share of the known documents stops.
 const MAX_DELETED_SHARE: f64 = 0.2;
+/// A run of so many files asks the catalog for each of them; a larger one for all that is known.
+const FEW_FILES: usize = 32;
 
 /// Whether anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,8 @@ pub(crate) struct Loaded {
     pub(crate) item: Item,
     pub(crate) bytes: Vec<u8>,
     pub(crate) elapsed: Duration,
+    /// Whether the catalog may know the content.
+    pub(crate) is_stored: bool,
     /// What it takes of the run's memory, where that is counted.
     pub(crate) share: Option<Share>,
 }
@@ -171,18 +175,22 @@ impl Pipeline {
             tags: Some(tags).filter(|tags| !tags.is_empty()),
             access,
         };
-        let known = self
-            .catalog
-            .known_items(self.system(), &target.collection, &target.source, "")
-            .await?;
         let roots = discovered.roots.clone();
-        guard_empty_roots(&roots, &discovered, &known, deletions)?;
         let present: HashSet<String> = discovered
             .files
             .iter()
             .map(|file| file.key.clone())
             .collect();
-        let (mut known, present) = blocking(move || (Known::new(known, &present), present)).await?;
+        let present = Arc::new(present);
+        let known = if deletions == DeletionGuard::Keep && discovered.files.len() <= FEW_FILES {
+            self.known_at_keys(&target, &discovered.files).await?
+        } else {
+            let items = self.items_of(&target).await?;
+            guard_empty_roots(&roots, &discovered, &items, deletions)?;
+            let present = Arc::clone(&present);
+            blocking(move || Known::new(items, &present)).await?
+        };
+        let known = Arc::new(tokio::sync::Mutex::new(known));
         let mut summary = Summary {
             has_vectors: self.embedder.is_some(),
             ..Summary::default()
@@ -218,13 +226,10 @@ impl Pipeline {
             .buffered(self.options.n_parsers.max(1))
             // Between the two: in order of the files, so that which file is taken for a moved one does not depend on the
             // pace of the threads.
-            .map(|loaded| match loaded {
-                Ok(Ok(mut loaded)) => {
-                    recognise(&mut loaded.item, &mut known);
-                    Ok(loaded)
-                }
-                Ok(Err(report)) => Err(Box::new(Seen::Report(report))),
-                Err(error) => Err(Box::new(Seen::Fatal(error))),
+            .then(|loaded| {
+                let (pipeline, target) = (self.clone(), target.clone());
+                let (known, present) = (Arc::clone(&known), Arc::clone(&present));
+                async move { pipeline.recognised(loaded, &known, &target, &present).await }
             })
             .map(|loaded| {
                 let pipeline = self.clone();
@@ -253,6 +258,7 @@ impl Pipeline {
         if deletions != DeletionGuard::Keep {
             let below = roots.clone();
             let (gone, n_known) = blocking(move || {
+                let known = known.blocking_lock();
                 let gone = known.gone(&below, &present, &unreadable);
                 (gone, known.n_below(&below))
             })
@@ -270,6 +276,60 @@ impl Pipeline {
         }
         summary.elapsed = started.elapsed();
         Ok(summary)
+    }
+
+    async fn items_of(&self, target: &Target) -> Result<Vec<KnownItem>, IngestError> {
+        let items = self
+            .catalog
+            .known_items(self.system(), &target.collection, &target.source, "")
+            .await?;
+        Ok(items)
+    }
+
+    /// What stands at the keys of some files.
+    async fn known_at_keys(
+        &self,
+        target: &Target,
+        files: &[DiscoveredFile],
+    ) -> Result<Known, IngestError> {
+        let mut known = Vec::new();
+        for file in files {
+            let (collection, source) = (&target.collection, &target.source);
+            let items = self
+                .catalog
+                .known_items(self.system(), collection, source, &file.key)
+                .await?;
+            known.extend(items.into_iter().find(|item| item.key == file.key));
+        }
+        Ok(Known::at_keys(known))
+    }
+
+    /// Between the halves of stage one: whether the file is known, or one that is known has moved to its place.
+    async fn recognised(
+        &self,
+        loaded: Result<Result<Loaded, Box<DocumentReport>>, IngestError>,
+        known: &tokio::sync::Mutex<Known>,
+        target: &Target,
+        present: &Arc<HashSet<String>>,
+    ) -> Result<Loaded, Box<Seen>> {
+        let fatal = |error| Box::new(Seen::Fatal(error));
+        let mut loaded = match loaded {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(report)) => return Err(Box::new(Seen::Report(report))),
+            Err(error) => return Err(fatal(error)),
+        };
+        let mut known = known.lock().await;
+        let is_new = loaded.is_stored && !known.by_key.contains_key(&loaded.item.key);
+        if is_new && !known.is_whole {
+            // Its content was there before, perhaps at another place.
+            let items = self.items_of(target).await.map_err(fatal)?;
+            let present = Arc::clone(present);
+            *known = blocking(move || Known::new(items, &present))
+                .await
+                .map_err(fatal)?;
+        }
+        recognise(&mut loaded.item, &mut known);
+        Ok(loaded)
     }
 
     /// Stage one for one file, first half: its bytes and their hash. Blocking.
@@ -315,6 +375,8 @@ impl Pipeline {
             moved_from: None,
         };
         Ok(Loaded {
+            // Where that cannot be asked, storing it fails too, and says why.
+            is_stored: self.blobs.exists(self.tenant, item.blob).unwrap_or(true),
             item,
             bytes,
             elapsed: started.elapsed(),
@@ -329,6 +391,7 @@ impl Pipeline {
             bytes,
             elapsed,
             share,
+            is_stored: _,
         } = loaded;
         let same = item.known.as_ref().or(item.moved_from.as_ref());
         if same.is_some_and(|same| self.is_same(&item, same)) {

@@ -12,8 +12,10 @@ use cairn_types::{BlobHash, DocumentId};
 
 use crate::discover::Unreadable;
 
-/// Known items of a source, by key and by content.
+/// Known items of a source, by key and by content; or, for a run of few files, those at their keys alone.
 pub(crate) struct Known {
+    /// Whether all items of the source were looked at: only then it is known what moved.
+    pub(crate) is_whole: bool,
     pub(crate) by_key: HashMap<String, KnownItem>,
     /// Living items whose file is no longer where it was, by content, in falling order of key: candidates for a move.
     missing: HashMap<BlobHash, Vec<KnownItem>>,
@@ -42,11 +44,19 @@ impl Known {
                 .all(|candidate| candidate.access == candidates[0].access)
         });
         Self {
-            by_key: items
-                .into_iter()
-                .map(|item| (item.key.clone(), item))
-                .collect(),
+            is_whole: true,
             missing,
+            ..Self::at_keys(items)
+        }
+    }
+
+    /// Items at the keys that were found, and none besides.
+    pub(crate) fn at_keys(items: Vec<KnownItem>) -> Self {
+        let by_key = items.into_iter().map(|item| (item.key.clone(), item));
+        Self {
+            is_whole: false,
+            by_key: by_key.collect(),
+            missing: HashMap::new(),
             moved: HashSet::new(),
         }
     }

@@ -505,6 +505,7 @@ impl Pipeline {
             item,
             bytes,
             elapsed: std::time::Duration::ZERO,
+            is_stored: false,
             share: None,
         };
         let pipeline = self.clone();

@@ -9,7 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 
-/// Runs `run` and brings the indexes up to what it publishes: at most once in `refresh_every` while it goes, and once at its end.
+/// A refresh waits so many times as long as the one before it took: indexing small pieces takes at most this share of a long run.
+const PAUSE_PER_REFRESH: u32 = 4;
+
+/// Runs `run` and brings the indexes up to what it publishes: at once for the first of it, then at most once in `refresh_every`
+/// (more rarely where that takes long) while it goes, and once at its end.
 /// `published` is notified for each publication. Returns the time that the indexes took, too.
 pub(crate) async fn following<T>(
     app: &App,
@@ -29,10 +33,12 @@ pub(crate) async fn following<T>(
                     () = ended.cancelled() => break,
                     () = published.notified() => {}
                 }
-                spent += refresh(&app).await;
+                let took = refresh(&app).await;
+                spent += took;
+                let pause = every.max(took * PAUSE_PER_REFRESH);
                 tokio::select! {
                     () = ended.cancelled() => break,
-                    () = tokio::time::sleep(every) => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
             }
             spent + refresh(&app).await

@@ -132,11 +132,8 @@ impl Catalog for SqliteCatalog {
     ) -> Result<(), CatalogError> {
         let write =
             move |db: &threads::Db<'_>| jobs::set_state(db, system, job, state, message.as_deref());
-        if state == JobState::Running {
-            self.threads.write_lazily(write).await
-        } else {
-            self.threads.write(write).await
-        }
+        // The documents stand by themselves: a job whose end is lost is done again, and finds them.
+        self.threads.write_lazily(write).await
     }
 
     async fn return_job(

@@ -345,7 +345,7 @@ pub trait Catalog: Send + Sync {
         item: JobItem,
     ) -> Result<(), CatalogError>;
 
-    /// Moves a job to a state. A power cut may undo that it runs.
+    /// Moves a job to a state. A power cut may undo it.
     async fn set_job_state(
         &self,
         system: SystemScope,
