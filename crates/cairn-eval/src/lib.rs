@@ -2,15 +2,12 @@
 //!
 //! Reads datasets, and turns rankings and answers into a report. Runs no search and asks nothing: the caller indexes
 //! [`Dataset::documents`], searches for [`Dataset::queries`], asks [`Dataset::questions`], and hands back what came.
-//!
-//! [`MadeCorpus`] makes corpora of any size for measuring speed and memory; [`publish_made`] puts one into a catalog.
 
 mod dataset;
 mod error;
 mod gate;
 mod golden;
 mod lines;
-mod made;
 mod punctuation;
 mod qa;
 mod report;
@@ -24,9 +21,6 @@ pub use error::EvalError;
 pub use gate::{Gate, GateFailure, check_gates};
 pub use golden::{
     Expectation, GoldenCase, GoldenCount, GoldenFailure, GoldenReport, read_golden, score_golden,
-};
-pub use made::{
-    MadeChunk, MadeCorpus, MadeDocument, MadeVectors, Material, made_vector, publish_made,
 };
 pub use qa::{
     AbstentionScores, Answered, QaBreakdown, QaScores, ThresholdPoint, at_threshold,
