@@ -171,8 +171,20 @@ impl SegmentQuery {
     }
 
     /// The same up to a probability: `deviations` of the error's distribution.
-    pub(super) fn probable_error(&self, deviations: f32, factors: NibbleFactors) -> f32 {
+    pub(super) fn probable_error(
+        &self,
+        deviations: f32,
+        centre: f32,
+        factors: NibbleFactors,
+    ) -> f32 {
         deviations * (self.norm * factors.error + self.byte_residual * factors.norm) / self.root
+            + self.slack(centre)
+    }
+
+    /// What the order of a few additions can change about a score near `value`. Rows that are their segment's centre have
+    /// no other error, and must pass a floor that was made of their own score.
+    pub(super) fn slack(&self, value: f32) -> f32 {
+        8.0 * f32::EPSILON * (value.abs() + self.constant.abs())
     }
 
     /// What the 1-bit estimate leaves out of a score beside the centre's share.

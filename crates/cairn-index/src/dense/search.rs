@@ -3,8 +3,8 @@
 //! What is kept from pass to pass is decided by how far an estimate can be from the true score ([`super::coarse`]): a
 //! row goes on while its estimate plus its error reaches the floor, the k-th largest of the estimates minus their
 //! errors that were seen so far. With proven errors nothing is lost: the result is the exact top-k by f16 dot product,
-//! ties by chunk number. With probable errors of z deviations, each of the best k is kept with probability Φ(z) or
-//! more, and the number of rows that are looked at follows from the query: some hundred of 100,000 where the best
+//! ties by chunk number. With probable errors of z deviations, each of the best k passes each of the two passes over
+//! codes with probability Φ(z) or more against a floor that is nearly always too low, and the number of rows that are looked at follows from the query: some hundred of 100,000 where the best
 //! stand out, tens of thousands where they do not. Scores are exact in every case.
 //!
 //! Few rows (a narrow filter, a small index) skip the first pass and get proven errors; so do searches that ask for
@@ -39,7 +39,8 @@ const AHEAD: usize = 4;
 pub enum Recall {
     /// All of them.
     Exact,
-    /// Each of them with at least this probability, between 0.5 and 0.99999.
+    /// Each of them with about this probability, between 0.5 and 0.99999: measured shares lie above what is asked for.
+    /// A row and a query decide it for good while the segment stands: asking again finds the same.
     AtLeast(f32),
 }
 
@@ -194,7 +195,8 @@ impl Scan<'_> {
         let mut waiting: Vec<u32> = Vec::with_capacity(BATCH + BLOCK_ROWS);
         let mut from = 0;
         loop {
-            sieve.floor = pool.floor() - self.query.constant();
+            let floor = pool.floor();
+            sieve.floor = floor - self.query.constant() - self.query.slack(floor);
             let Some((block, mut bits)) =
                 kernel.next_passing(blocks, &self.query.tables, sieve, from)
             else {
@@ -277,7 +279,7 @@ impl Scan<'_> {
             let estimate = self.query.estimate(centre, factors, dot);
             let error = match self.trust {
                 Trust::Proven => self.query.proven_error(centre, factors),
-                Trust::Probable(z) => self.query.probable_error(z, factors),
+                Trust::Probable(z) => self.query.probable_error(z, centre, factors),
             };
             pool.push(Candidate {
                 lower: estimate - error,

@@ -277,7 +277,7 @@ fn words(bytes: &[u8], start: usize, count: usize) -> impl Iterator<Item = [u8; 
 
 #[expect(unsafe_code, reason = "memory-mapped segment")]
 fn map(file: &File, path: &Path) -> Result<Mmap, IndexError> {
-    // SAFETY: segment files are never changed after they were synced: only we write in this folder,
-    // which the data directory's lock guards, and a replaced segment is unlinked, not truncated.
+    // SAFETY: segment files are complete before they are mapped and never changed afterwards: only we write in this
+    // folder, which the data directory's lock guards, new segments are new files, and a replaced one is unlinked.
     unsafe { Mmap::map(file) }.map_err(|error| IndexError::unavailable(path, error))
 }

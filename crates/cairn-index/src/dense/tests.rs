@@ -478,3 +478,24 @@ fn recall_is_what_was_asked_for_on_topics_and_on_noise() {
         }
     }
 }
+
+/// Copies of one vector are their segment's centre, so their codes have no error that would cover rounding.
+#[test]
+fn many_copies_of_a_vector_are_found() {
+    let mut rng = Lcg(11);
+    for _ in 0..4 {
+        let dir = tempfile::tempdir().expect("folder");
+        let mut index = DenseIndex::open(dir.path(), DIM, "space").expect("open");
+        let row = to_bytes(&rng.vector());
+        let rows: Vec<(ChunkNo, &[u8])> = (0..10_000).map(|no| (ChunkNo(no), &row[..])).collect();
+        index.append(&rows).expect("append");
+        index.commit(Seq(1)).expect("commit");
+        let snapshot = index.snapshot();
+        let all = (0..10_000).collect();
+        for asked in 0..100 {
+            let found = snapshot.search(&rng.vector(), &all, 3).expect("search");
+            let nos: Vec<u32> = found.iter().map(|hit| hit.0.0).collect();
+            assert_eq!(nos, [0, 1, 2], "query {asked}");
+        }
+    }
+}

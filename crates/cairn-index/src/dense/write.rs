@@ -29,7 +29,15 @@ pub(super) fn write_file(
     stop: &AtomicBool,
 ) -> std::io::Result<u32> {
     let header = layout.shape.to_header();
-    let mut file = fs_err::File::create(path)?;
+    // A file that was left over may still be mapped by a search: it goes as a whole and is never cut short.
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = fs_err::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)?;
     file.set_len(layout.end as u64)?;
     file.write_all(&header)?;
     let mut chunk_nos = section(path, layout.chunk_nos)?;

@@ -173,7 +173,7 @@ fn errors_are_as_small_as_the_bounds_say() {
                 error <= proven,
                 "{dim} components, row {row}: {error} > {proven}"
             );
-            four_bit += (error / query.probable_error(1.0, factors.nibble)).powi(2);
+            four_bit += (error / query.probable_error(1.0, 0.0, factors.nibble)).powi(2);
             let block = Kernel::Portable.estimates(
                 made.blocks(None),
                 &query.tables,
