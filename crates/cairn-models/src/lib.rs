@@ -6,7 +6,6 @@
 mod catalogue;
 mod check;
 mod config;
-mod count;
 mod embedder;
 mod encoder;
 mod error;
@@ -17,6 +16,7 @@ mod kernel;
 mod linear;
 mod load;
 mod manifest;
+mod pieces;
 mod pooling;
 mod prompts;
 mod store;
