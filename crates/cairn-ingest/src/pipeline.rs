@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use cairn_extract::{ExtractError, Input, Origin, WorkerPool};
 use cairn_store::{BlobStore, StoreError};
-use cairn_types::ports::{Catalog, EmbedError, Embedder, KnownItem, PublishVersion, VectorRow};
+use cairn_types::ports::{
+    Caller, Catalog, EmbedError, Embedder, KnownItem, PublishVersion, Urgency, VectorRow,
+};
 use cairn_types::{
     AccessList, BlobHash, DocumentStatus, ErrorKind, Extracted, Fingerprint, HasKind as _,
     InputHash, Outcome, Rendered, Source, SystemPurpose, SystemScope, TenantId, Timestamp,
@@ -363,10 +365,13 @@ impl Pipeline {
         let Some(embedder) = self.embedder.clone().filter(|_| !work.is_empty()) else {
             return Ok((Vec::new(), Duration::ZERO));
         };
+        let caller = Caller::new(Urgency::Bulk);
+        // Dropped with this future: slices that nobody waits for are not begun.
+        let _waiting = caller.waiting();
         let embedded = tokio::task::spawn_blocking(move || {
             let started = Instant::now();
             let texts: Vec<&str> = work.iter().map(|(_, text)| text.as_str()).collect();
-            let vectors = embedder.embed(&texts)?;
+            let vectors = embedder.embed_for(&caller, &texts)?;
             let rows = work.iter().zip(vectors);
             let rows = rows.map(|((hash, _), vector)| (*hash, to_f16_bytes(&vector)));
             Ok::<_, EmbedError>((rows.collect(), started.elapsed()))

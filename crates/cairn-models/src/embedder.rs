@@ -1,17 +1,17 @@
 //! The native embedder: implements the `Embedder` port on the CPU.
 //!
-//! Texts are tokenised, laid into groups of whole sequences of up to 256 tokens, and the groups are shared out to threads from a
-//! counter; a group runs on one thread without synchronisation. One query is one group and runs on the caller's thread.
-//! Extra threads are taken from one budget per embedder, so many callers at once do not multiply them.
+//! Texts are tokenised, and their sequences go through one queue per embedder (`queue.rs`): slices of up to 256 tokens, queries first,
+//! each computed on one caller's thread without synchronisation. A call of many slices takes extra threads from one budget per
+//! embedder, so many callers at once do not multiply them.
 //! Vectors do not depend on batch, number of threads or kernel path (f32 apart, see `kernel/mod.rs`).
 
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use cairn_types::EmbeddingSpace;
-use cairn_types::ports::{EmbedError, Embedder};
+use cairn_types::ports::{Caller, EmbedError, Embedder, Urgency};
 
 use crate::config::Shape;
 use crate::encoder::{Encoder, Scratch};
@@ -19,11 +19,9 @@ use crate::error::ModelError;
 use crate::kernel::{Kernel, KernelChoice};
 use crate::manifest::{CONFIG, MANIFEST, Manifest, Precision, TOKENIZER, WEIGHTS};
 use crate::prompts::{Prompts, with_prompt};
+use crate::queue::{Call, Counts, Failure, Queue};
 use crate::tokenizer::Tokenizer;
 use crate::weights::Weights;
-
-/// Tokens of a group: activations of 256 tokens stay in the second-level cache (measured: 3 % over one text per group).
-const GROUP_TOKENS: usize = 256;
 
 /// How a model is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,6 +50,7 @@ pub struct NativeEmbedder {
     prompts: Prompts,
     tokenizer: Tokenizer,
     encoder: Encoder,
+    queue: Queue,
     /// Threads beyond the callers' own that may still be started.
     spare_threads: AtomicUsize,
     scratch: Mutex<Vec<Scratch>>,
@@ -128,6 +127,7 @@ impl NativeEmbedder {
             prompts: manifest.prompts.clone(),
             tokenizer,
             encoder,
+            queue: Queue::new(options.n_threads()),
             spare_threads: AtomicUsize::new(options.n_threads() - 1),
             scratch: Mutex::new(Vec::new()),
         })
@@ -137,6 +137,12 @@ impl NativeEmbedder {
     #[must_use]
     pub fn kernel_name(&self) -> &'static str {
         self.encoder.kernel().name()
+    }
+
+    /// What was computed and what was dropped so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.queue.counts()
     }
 
     fn damaged(&self, reason: &str) -> EmbedError {
@@ -155,16 +161,13 @@ impl NativeEmbedder {
         Ok(ids)
     }
 
-    fn encode_group(&self, group: &[Vec<u32>]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let sequences: Vec<&[u32]> = group.iter().map(Vec::as_slice).collect();
+    /// `None` where the weights give numbers that are not finite.
+    fn encode(&self, sequences: &[&[u32]]) -> Option<Vec<Vec<f32>>> {
         let mut scratch = self.lock().pop().unwrap_or_default();
-        let vectors = self.encoder.encode(&sequences, &mut scratch);
+        let vectors = self.encoder.encode(sequences, &mut scratch);
         self.lock().push(scratch);
-        if vectors.iter().flatten().all(|x| x.is_finite()) {
-            Ok(vectors)
-        } else {
-            Err(self.damaged("the weights give numbers that are not finite"))
-        }
+        let is_finite = vectors.iter().flatten().all(|x| x.is_finite());
+        is_finite.then_some(vectors)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
@@ -215,46 +218,61 @@ impl Embedder for NativeEmbedder {
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        self.embed_after(&self.prompts.passage, texts)
+        self.embed_for(&Caller::new(Urgency::Query), texts)
     }
 
     fn embed_queries(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        self.embed_after(&self.prompts.query, texts)
+        self.embed_queries_for(&Caller::new(Urgency::Query), texts)
+    }
+
+    fn embed_for(&self, caller: &Caller, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.embed_after(&self.prompts.passage, caller, texts)
+    }
+
+    fn embed_queries_for(
+        &self,
+        caller: &Caller,
+        texts: &[&str],
+    ) -> Result<Vec<Vec<f32>>, EmbedError> {
+        self.embed_after(&self.prompts.query, caller, texts)
     }
 }
 
 impl NativeEmbedder {
-    fn embed_after(&self, prompt: &str, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+    fn embed_after(
+        &self,
+        prompt: &str,
+        caller: &Caller,
+        texts: &[&str],
+    ) -> Result<Vec<Vec<f32>>, EmbedError> {
+        if caller.is_gone() {
+            return Err(EmbedError::Cancelled);
+        }
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
         let tokenise = |i: usize| self.tokenise(&with_prompt(prompt, texts[i]));
         let sequences = self.share_out(texts.len(), tokenise);
         let sequences = sequences.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let groups = groups(&sequences);
-        let vectors = self.share_out(groups.len(), |i| self.encode_group(groups[i]));
-        let mut all = Vec::with_capacity(texts.len());
-        for group in vectors {
-            all.append(&mut group?);
+        let call = Arc::new(Call::new(caller.clone(), sequences));
+        self.queue.submit(&call);
+        let work = || self.queue.work(&call, |sequences| self.encode(sequences));
+        let extra = SpareThreads::take(&self.spare_threads, call.n_slices().saturating_sub(1));
+        if extra.n == 0 {
+            work();
+        } else {
+            std::thread::scope(|scope| {
+                for _ in 0..extra.n {
+                    scope.spawn(work);
+                }
+                work();
+            });
         }
-        Ok(all)
+        self.queue.result(&call).map_err(|failure| match failure {
+            Failure::Cancelled => EmbedError::Cancelled,
+            Failure::Failed => self.damaged("the weights give numbers that are not finite"),
+        })
     }
-}
-
-/// Neighbours of one detail together, as long as they fit into [`GROUP_TOKENS`]; a longer sequence is alone.
-fn groups(sequences: &[Vec<u32>]) -> Vec<&[Vec<u32>]> {
-    let mut groups = Vec::new();
-    let (mut from, mut n) = (0, 0);
-    for (i, sequence) in sequences.iter().enumerate() {
-        let detail = Encoder::detail(sequence.len());
-        let other = detail != Encoder::detail(sequences[from].len());
-        if n > 0 && (other || n + sequence.len() > GROUP_TOKENS) {
-            groups.push(&sequences[from..i]);
-            (from, n) = (i, 0);
-        }
-        n += sequence.len();
-    }
-    if n > 0 {
-        groups.push(&sequences[from..]);
-    }
-    groups
 }
 
 /// Threads taken from the budget; given back when dropped.

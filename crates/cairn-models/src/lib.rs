@@ -19,6 +19,7 @@ mod manifest;
 mod pieces;
 mod pooling;
 mod prompts;
+mod queue;
 mod store;
 #[doc(hidden)]
 pub mod testing;
@@ -32,4 +33,5 @@ pub use kernel::KernelChoice;
 pub use load::load;
 pub use manifest::{FileRecord, Manifest, Pooling, Precision, SelfCheck};
 pub use prompts::Prompts;
+pub use queue::Counts;
 pub use store::{InstalledModel, ModelStore};

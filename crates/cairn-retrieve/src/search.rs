@@ -5,7 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use cairn_index::LexicalQuery;
-use cairn_types::ports::Embedder;
+use cairn_types::ports::{Caller, Embedder, Urgency};
 use cairn_types::{ChunkNo, Scope};
 use roaring::RoaringBitmap;
 
@@ -180,8 +180,11 @@ impl Asked {
             // The other one may have failed and gone.
             let _ = send.send(words.lexical());
         });
+        // Dropped with this future: a query that nobody waits for is not embedded.
+        let caller = Caller::new(Urgency::Query);
+        let _waiting = caller.waiting();
         let found = run(move || {
-            let dense = asked.dense(embedder.as_ref())?;
+            let dense = asked.dense(embedder.as_ref(), &caller)?;
             let lexical = receive
                 .recv()
                 .map_err(|_| RetrieveError::Bug("the lexical search stopped".to_owned()))??;
@@ -207,7 +210,11 @@ impl Asked {
     }
 
     /// Nothing where there is no model or vectors are not asked for.
-    fn dense(&self, embedder: Option<&Arc<dyn Embedder>>) -> Result<Dense, RetrieveError> {
+    fn dense(
+        &self,
+        embedder: Option<&Arc<dyn Embedder>>,
+        caller: &Caller,
+    ) -> Result<Dense, RetrieveError> {
         let (Some(index), Some(embedder), Mode::Hybrid | Mode::Dense) =
             (&self.state.dense, embedder, self.mode)
         else {
@@ -215,7 +222,7 @@ impl Asked {
         };
         let started = Instant::now();
         let vector = embedder
-            .embed_queries(&[self.text.as_str()])?
+            .embed_queries_for(caller, &[self.text.as_str()])?
             .pop()
             .unwrap_or_default();
         let embed = started.elapsed();

@@ -2,7 +2,7 @@
 
 use cairn_models::testing::write_tiny_model;
 use cairn_models::{KernelChoice, Precision};
-use cairn_types::ports::Embedder;
+use cairn_types::ports::{Caller, EmbedError, Embedder, Urgency};
 
 use crate::reference::Reference;
 use crate::{cosine, kernels, load, texts};
@@ -144,4 +144,42 @@ fn tokens_are_counted_before_the_cut() {
         (embedder.space().max_tokens, embedder.space().dim),
         (256, 64)
     );
+}
+
+#[test]
+fn callers_at_once_get_their_own_vectors() {
+    let dir = tempfile::tempdir().unwrap();
+    write_tiny_model(dir.path(), 11).unwrap();
+    let embedder = load(dir.path(), KernelChoice::Auto, Precision::Int8, 2);
+    let texts: Vec<String> = (0..64)
+        .map(|i| format!("the storm of 19{i} {}", "and the river ".repeat(i % 5)))
+        .collect();
+    let expect: Vec<_> = texts
+        .iter()
+        .map(|text| embedder.embed(&[text]).unwrap())
+        .collect();
+    let all: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let before = embedder.counts();
+    let start = std::sync::Barrier::new(texts.len() + 1);
+    std::thread::scope(|scope| {
+        for (text, expect) in texts.iter().zip(&expect) {
+            scope.spawn(|| {
+                start.wait();
+                assert_eq!(embedder.embed(&[text]).unwrap(), *expect);
+            });
+        }
+        // Bulk work among them.
+        start.wait();
+        let bulk = Caller::new(Urgency::Bulk);
+        assert_eq!(embedder.embed_for(&bulk, &all).unwrap(), expect.concat());
+    });
+    let after = embedder.counts();
+    assert_eq!(after.n_computed - before.n_computed, 128);
+    assert!(after.n_slices - before.n_slices <= 128);
+
+    let gone = Caller::new(Urgency::Query);
+    drop(gone.waiting());
+    let error = embedder.embed_for(&gone, &all).unwrap_err();
+    assert!(matches!(error, EmbedError::Cancelled), "{error}");
+    assert_eq!(embedder.counts().n_computed, after.n_computed);
 }

@@ -2,6 +2,7 @@
 
 use crate::chunk::EmbeddingSpace;
 use crate::error::{ErrorKind, HasKind};
+use crate::ports::Caller;
 
 /// Turns texts into vectors of one embedding space. Synchronous: callers run it on the CPU pool.
 pub trait Embedder: Send + Sync {
@@ -25,6 +26,32 @@ pub trait Embedder: Send + Sync {
     fn embed_queries(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         self.embed(texts)
     }
+
+    /// [`Self::embed`] for a caller whose urgency counts and who may go away before the work is begun.
+    ///
+    /// # Errors
+    /// As [`Self::embed`], and [`EmbedError::Cancelled`] where the caller was gone.
+    fn embed_for(&self, caller: &Caller, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        if caller.is_gone() {
+            return Err(EmbedError::Cancelled);
+        }
+        self.embed(texts)
+    }
+
+    /// [`Self::embed_queries`] for such a caller.
+    ///
+    /// # Errors
+    /// As [`Self::embed_for`].
+    fn embed_queries_for(
+        &self,
+        caller: &Caller,
+        texts: &[&str],
+    ) -> Result<Vec<Vec<f32>>, EmbedError> {
+        if caller.is_gone() {
+            return Err(EmbedError::Cancelled);
+        }
+        self.embed_queries(texts)
+    }
 }
 
 /// Why texts could not be embedded.
@@ -46,13 +73,16 @@ pub enum EmbedError {
         /// What was tried.
         reason: String,
     },
+    /// Nobody waits for the vectors any more.
+    #[error("embedding was cancelled")]
+    Cancelled,
 }
 
 impl HasKind for EmbedError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Damaged { .. } => ErrorKind::Corrupt,
-            Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Unavailable { .. } | Self::Cancelled => ErrorKind::Unavailable,
         }
     }
 }
