@@ -1,7 +1,8 @@
 //! Tensors of a safetensors file, read from a memory map.
 //!
 //! The file is written once under a temporary name and renamed, never changed in place, so a map stays valid even while a newer
-//! version of the model replaces it. Numbers are copied out as `f32` (from F32, F16 or BF16).
+//! version of the model replaces it. Numbers are copied out as `f32` (from F32, F16 or BF16); all must be finite, because the kernels'
+//! minima and maxima would make finite nonsense of others.
 
 use std::ops::Range;
 use std::path::Path;
@@ -73,7 +74,7 @@ impl Tensors<'_> {
     /// The tensor as `f32`, row-major. `shape` is what the configuration demands.
     pub(crate) fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
         let (dtype, bytes) = self.find(name, shape)?;
-        Ok(match dtype {
+        let values: Vec<f32> = match dtype {
             Dtype::F32 => bytes
                 .as_chunks::<4>()
                 .0
@@ -93,7 +94,22 @@ impl Tensors<'_> {
                     .file
                     .malformed(format!("`{name}` is {other:?}, expected F32, F16 or BF16")));
             }
-        })
+        };
+        self.check_finite(name, values.iter().copied())?;
+        Ok(values)
+    }
+
+    fn check_finite(
+        &self,
+        name: &str,
+        mut values: impl Iterator<Item = f32>,
+    ) -> Result<(), ModelError> {
+        match values.find(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(value) => Err(self
+                .file
+                .malformed(format!("`{name}` holds {value}, expected finite numbers"))),
+        }
     }
 
     /// The file's error with this reason.
@@ -109,8 +125,13 @@ impl Tensors<'_> {
         shape: &[usize],
     ) -> Result<Option<Range<usize>>, ModelError> {
         let (dtype, bytes) = self.find(name, shape)?;
+        if dtype != Dtype::F32 {
+            return Ok(None);
+        }
+        let values = bytes.as_chunks::<4>().0.iter();
+        self.check_finite(name, values.map(|b| f32::from_le_bytes(*b)))?;
         let start = bytes.as_ptr().addr() - self.file.map.as_ptr().addr();
-        Ok((dtype == Dtype::F32).then(|| start..start + bytes.len()))
+        Ok(Some(start..start + bytes.len()))
     }
 
     fn find(&self, name: &str, shape: &[usize]) -> Result<(Dtype, &[u8]), ModelError> {

@@ -5,7 +5,7 @@
 //! multiply and add and the portable one. Neighbours: `linear.rs` packs weights for a path, `encoder.rs` calls the operations.
 
 #![cfg_attr(
-    target_arch = "x86_64",
+    any(target_arch = "x86_64", target_arch = "aarch64"),
     expect(
         unsafe_code,
         reason = "vector instructions, found at run time, over bounds that are checked here"
@@ -20,6 +20,8 @@ pub(crate) mod pack;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 pub(crate) use blocks::NR;
 pub(crate) use lanes::RowScale;
@@ -36,6 +38,8 @@ pub enum KernelChoice {
     Avx512,
     /// AVX2 with FMA (nearly every x86-64 machine since 2015).
     Avx2,
+    /// NEON (every 64-bit ARM), with the dot product of bytes where the CPU has it.
+    Neon,
     /// Plain Rust for any CPU.
     Portable,
 }
@@ -48,11 +52,12 @@ impl std::str::FromStr for KernelChoice {
             "auto" => Ok(Self::Auto),
             "avx512" => Ok(Self::Avx512),
             "avx2" => Ok(Self::Avx2),
+            "neon" => Ok(Self::Neon),
             "portable" => Ok(Self::Portable),
             _ => Err(ModelError::Option {
                 option: "kernel",
                 given: word.to_owned(),
-                expected: "auto, avx512, avx2 or portable",
+                expected: "auto, avx512, avx2, neon or portable",
             }),
         }
     }
@@ -69,6 +74,11 @@ pub(crate) enum Kernel {
     /// AVX-512 with the bfloat16 dot product (AMD from Zen 4, Intel from Cooper Lake).
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// NEON with the dot product of bytes (ARMv8.2).
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
 }
 
 /// Rows of a matrix: row `i` starts at `i * stride`.
@@ -127,6 +137,7 @@ pub(crate) struct Scales<'a> {
 }
 
 /// Compiles element-wise operations of `lanes.rs` for one instruction set: `all`, or those that AVX-512 does not do by hand.
+#[cfg(target_arch = "x86_64")]
 macro_rules! compile_for {
     ($features:literal, all) => {
         compile_for!($features, some);
@@ -187,6 +198,9 @@ macro_rules! on_path {
     ($kernel:expr, $op:ident($($arg:expr),*)) => {
         match $kernel {
             Kernel::Portable => lanes::$op($($arg),*),
+            // NEON is part of the baseline: the compiler uses it in the plain loops.
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon | Kernel::NeonDot => lanes::$op($($arg),*),
             // SAFETY: a `Kernel` other than `Portable` exists only where `Kernel::select` found its instructions.
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => unsafe { avx2::$op($($arg),*) },
@@ -213,6 +227,10 @@ impl Kernel {
             KernelChoice::Avx512 => matches!(kernel, Self::Avx512 | Self::Avx512Bf16),
             #[cfg(not(target_arch = "x86_64"))]
             KernelChoice::Avx2 | KernelChoice::Avx512 => false,
+            #[cfg(target_arch = "aarch64")]
+            KernelChoice::Neon => matches!(kernel, Self::Neon | Self::NeonDot),
+            #[cfg(not(target_arch = "aarch64"))]
+            KernelChoice::Neon => false,
         };
         found.into_iter().find(wanted).ok_or(ModelError::Option {
             option: "kernel",
@@ -236,6 +254,13 @@ impl Kernel {
                 found.push(Self::Avx2);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        {
+            if neon::is_dot_detected() {
+                found.push(Self::NeonDot);
+            }
+            found.push(Self::Neon);
+        }
         found.push(Self::Portable);
         found
     }
@@ -250,6 +275,10 @@ impl Kernel {
             Self::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Bf16 => "avx512-bf16",
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => "neon-dotprod",
         }
     }
 
@@ -267,6 +296,8 @@ impl Kernel {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 | Self::Avx512Bf16 => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::NeonDot => true,
             _ => false,
         }
     }
@@ -390,6 +421,9 @@ impl Kernel {
             Self::Avx512 | Self::Avx512Bf16 => unsafe {
                 avx512::matmul_f32(a, k, panels, bias, out);
             },
+            // SAFETY: the shapes were checked above.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon | Self::NeonDot => unsafe { neon::matmul_f32(a, k, panels, bias, out) },
         }
     }
 
@@ -435,6 +469,11 @@ impl Kernel {
         unsafe {
             avx512::matmul_i8(a, k, panels, scales, finish, out);
         }
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            neon::matmul_i8(a, k, panels, scales, finish, out);
+        }
     }
 
     /// The same product, rounded to bfloat16; only where [`Self::has_bf16`].
@@ -474,6 +513,9 @@ impl Kernel {
             // SAFETY: the path was detected; the shapes were checked above.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { avx2::matmul_i16(a, k, panels, scales, out) },
+            // SAFETY: the shapes were checked above.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon | Self::NeonDot => unsafe { neon::matmul_i16(a, k, panels, scales, out) },
             _ => blocks::matmul_i16::<4, 8>(a, k, panels, scales, out),
         }
     }

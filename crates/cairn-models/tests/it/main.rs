@@ -8,6 +8,7 @@ mod paths;
 mod real_model;
 mod reference;
 mod store;
+mod stored;
 
 use cairn_models::{KernelChoice, LoadOptions, NativeEmbedder, Precision};
 
@@ -59,6 +60,7 @@ pub(crate) fn kernels(dir: &std::path::Path) -> Vec<KernelChoice> {
         KernelChoice::Portable,
         KernelChoice::Avx2,
         KernelChoice::Avx512,
+        KernelChoice::Neon,
     ];
     let works = |kernel: &KernelChoice| {
         let options = LoadOptions {

@@ -138,3 +138,16 @@ fn tokens_are_counted_as_they_are_made() {
         assert_eq!(embedder.count_tokens(text), made, "`{text}`");
     }
 }
+
+#[test]
+fn every_path_agrees_with_pytorch() {
+    let Some(model) = installed() else { return };
+    let stored: crate::stored::Stored =
+        serde_json::from_str(include_str!("data/minilm.json")).unwrap();
+    let least = [
+        (Precision::F32, 0.999_999),
+        (Precision::Bf16, 0.9999),
+        (Precision::Int8, 0.996),
+    ];
+    stored.check(&model.dir, least);
+}

@@ -273,7 +273,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "models.kernel",
-        Kind::Choice(&["auto", "avx512", "avx2", "portable"]),
+        Kind::Choice(&["auto", "avx512", "avx2", "neon", "portable"]),
         "auto",
         "Instructions of the encoder. All compute the same vectors; auto takes the fastest.",
     ),
