@@ -40,21 +40,28 @@ pub(crate) struct Insets {
     seen: HashSet<BlobHash>,
     /// Pictures that were not read because there are too many.
     n_over: u32,
+    /// Pictures that were not read because those before them failed.
+    n_given_up: u32,
+    /// Places of pictures that were not looked at for want of [`MIN_ROOM`]: a picture may stand at several.
+    n_no_room: u32,
 }
 
-/// Whether pictures are read at all, so that there is a use in looking for their bytes.
+/// Whether the picture at hand is looked at, so that there is a use in finding its bytes. Where only room is wanting, its
+/// place is counted for [`finish`]: to be asked once for each place.
 pub(crate) fn is_open(cx: &Context<'_>) -> bool {
     let mut insets = cx.insets.borrow_mut();
-    if cx.options.max_inset_pictures == 0
-        || insets.n_failures >= MAX_FAILURES
-        || cx.room() < MIN_ROOM
-    {
+    if cx.options.max_inset_pictures == 0 {
         return false;
     }
     let is_refused = insets
         .is_refused
         .get_or_insert_with(|| cx.refusal(&ToolRequest::Recognize { dpi: None }).is_some());
-    !*is_refused
+    if *is_refused {
+        return false;
+    }
+    let has_room = cx.room() >= MIN_ROOM;
+    insets.n_no_room += u32::from(!has_room);
+    has_room
 }
 
 /// Adds the text of the picture `bytes`, called `name`, that stands on `page`; adds nothing where there is none to speak of.
@@ -79,6 +86,10 @@ pub(crate) fn push(
     {
         let mut insets = cx.insets.borrow_mut();
         if !insets.seen.insert(BlobHash::of(bytes)) {
+            return;
+        }
+        if insets.n_failures >= MAX_FAILURES {
+            insets.n_given_up += 1;
             return;
         }
         if insets.n_read >= cx.options.max_inset_pictures {
@@ -108,14 +119,30 @@ pub(crate) fn push(
     }
 }
 
-/// Says how many pictures were left alone because there are too many; to be called at the end of a document.
+/// Says how many pictures were left alone, and why; to be called at the end of a document.
 pub(crate) fn finish(cx: &Context<'_>, builder: &mut Builder) {
-    let n_over = std::mem::take(&mut cx.insets.borrow_mut().n_over);
+    let mut insets = cx.insets.borrow_mut();
+    let n_over = std::mem::take(&mut insets.n_over);
+    let n_given_up = std::mem::take(&mut insets.n_given_up);
+    let n_no_room = std::mem::take(&mut insets.n_no_room);
+    drop(insets);
+    let mut warn = |reason| builder.warn(WarningCode::Converted, None, reason);
     if n_over > 0 {
-        let reason = format!(
+        warn(format!(
             "text recognition was not used on {n_over} more pictures; `extract.ocr_pictures` says on how many it is"
-        );
-        builder.warn(WarningCode::Converted, None, reason);
+        ));
+    }
+    if n_given_up > 0 {
+        warn(format!(
+            "text recognition was not used on {n_given_up} more pictures, since it failed on {MAX_FAILURES} in a row"
+        ));
+    }
+    if n_no_room > 0 {
+        warn(format!(
+            "pictures at {n_no_room} places were not looked at, since too little is left of the {} bytes that the document \
+             may expand to",
+            cx.options.max_expanded_bytes
+        ));
     }
 }
 
@@ -266,6 +293,58 @@ pub(crate) mod tests {
         let builder = read(&tools, 99, &[300, 400, 500, 600, 700]);
         assert_eq!(*tools.0.borrow(), MAX_FAILURES);
         assert!(!builder.report.has_loss());
+        // Each failure is told, then how many more there are.
+        let warnings = &builder.report.warnings;
+        assert_eq!(warnings.len(), 4, "{warnings:?}");
+        let last = warnings[3].reason.as_str();
+        let expect =
+            "text recognition was not used on 2 more pictures, since it failed on 3 in a row";
+        assert_eq!((warnings[3].code, last), (WarningCode::Converted, expect));
+    }
+
+    #[test]
+    fn pictures_that_there_is_no_room_for_are_told() {
+        let encoded = base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            png_of(300, 200, 0),
+        );
+        let html = format!(
+            "<!DOCTYPE html><p>Words <img src='data:image/png;base64,{encoded}'></p><img src='https://h/x.png'>"
+        );
+        let document = "<w:document><w:body><w:p><w:r><w:t>Words</w:t></w:r></w:p><w:p><w:r><w:drawing><a:blip r:embed='p'/></w:drawing></w:r></w:p></w:body></w:document>";
+        let rels = "<Relationships><Relationship Id='p' Type='x/image' Target='media/i.png'/></Relationships>";
+        let docx = package(
+            &[
+                ("word/document.xml", document),
+                ("word/_rels/document.xml.rels", rels),
+            ],
+            &[("word/media/i.png", 300)],
+        );
+        for (kind, bytes) in [
+            (MediaType::Html, html.into_bytes()),
+            (MediaType::Docx, docx),
+        ] {
+            for (room, n_asked) in [(MIN_ROOM - 1, 0), (2 * MIN_ROOM, 1)] {
+                let options = ExtractOptions {
+                    max_expanded_bytes: room,
+                    ..ExtractOptions::default()
+                };
+                let run = |tools: &dyn Tools| {
+                    let cx = Context::new(&options, Origin::File, tools);
+                    read_as(kind, "a", &bytes, &cx).unwrap().report.warnings
+                };
+                let tools = ReadsWidth::default();
+                let warnings = run(&tools);
+                assert_eq!(tools.asked.borrow().len(), n_asked, "{kind:?}");
+                assert_eq!(warnings.len(), 1, "{kind:?}: {warnings:?}");
+                assert_eq!(warnings[0].code, WarningCode::Converted);
+                let is_told = warnings[0]
+                    .reason
+                    .contains("at 1 places were not looked at");
+                assert_eq!(is_told, n_asked == 0, "{kind:?}: {warnings:?}");
+                assert!(run(&NoTools).is_empty(), "{kind:?}");
+            }
+        }
     }
 
     /// Members of a package: names, and their bytes as text or as the picture of this width.

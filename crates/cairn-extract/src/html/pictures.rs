@@ -60,9 +60,13 @@ impl<'p> Pictures<'p> {
 
     /// Name and bytes of the picture at this address, where it is at hand and of use.
     pub(super) fn find(&mut self, address: &str) -> Option<(String, Vec<u8>)> {
-        self.cx.filter(|cx| inset::is_open(cx))?;
         let address = address.trim();
-        if let Some(data) = strip_scheme(address) {
+        let data = strip_scheme(address);
+        if data.is_none() && (self.beside.is_none() || address.contains("://")) {
+            return None;
+        }
+        self.cx.filter(|cx| inset::is_open(cx))?;
+        if let Some(data) = data {
             let bytes = decode(data)?;
             return Some(("in the page".to_owned(), bytes));
         }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use cairn_types::BlobHash;
 use pdfium_render::prelude::Pdfium;
 
 use crate::error::ExtractError;
@@ -41,6 +42,18 @@ pub fn find_pdfium(configured: Option<&Path>) -> Option<PathBuf> {
         .chain(SYSTEM_DIRS.iter().map(PathBuf::from))
         .map(|folder| folder.join(&name))
         .find(|path| path.is_file())
+}
+
+/// What tells this library from another: a hash of its file, so that the same one at another place is the same. A file that is
+/// damaged has another than the one that takes its place.
+pub(crate) fn identity(path: Option<&Path>) -> String {
+    let Some(path) = path else {
+        return "none".to_owned();
+    };
+    fs_err::read(path).map_or_else(
+        |_| "unread".to_owned(),
+        |bytes| BlobHash::of(&bytes).to_hex(),
+    )
 }
 
 /// Loads the library ahead of the first document. A worker that is locked up cannot do it later; why it could not be

@@ -32,7 +32,7 @@ mod survey;
 mod word;
 
 pub use library::find_pdfium;
-pub(crate) use library::preload;
+pub(crate) use library::{identity, preload};
 pub use render::{PageImage, PageRequest, render_page};
 
 use cairn_types::{HasKind as _, WarningCode};
@@ -53,11 +53,17 @@ pub(crate) fn read(
     let document = match open::open(bytes, cx.options) {
         Ok(document) => document,
         Err(error @ ExtractError::Malformed { .. }) => {
-            repaired = salvage::salvage(bytes, cx)?;
+            // What cannot be put together again may still be read by the second reader.
+            let (saved, error) = match salvage::salvage(bytes, cx) {
+                Ok(saved) => (saved, error),
+                Err(limit) => (None, limit),
+            };
+            repaired = saved;
             let reopened = repaired.as_deref().map(|file| open::open(file, cx.options));
             let Some(Ok(document)) = reopened else {
                 let why = "the file is damaged or cut off";
-                return second::read(bytes, cx, builder, why).map_err(|_| error);
+                return second::read(bytes, cx, builder, why)
+                    .map_err(|second| telling(error, second));
             };
             let reason =
                 "the file is damaged or cut off; the pages that were found in it were read";
@@ -66,7 +72,7 @@ pub(crate) fn read(
         }
         Err(error @ ExtractError::Unsupported { .. }) => {
             let why = error.hint().unwrap_or_default();
-            return second::read(bytes, cx, builder, &why).map_err(|_| error);
+            return second::read(bytes, cx, builder, &why).map_err(|second| telling(error, second));
         }
         Err(error) => return Err(error),
     };
@@ -90,6 +96,15 @@ pub(crate) fn read(
         return Err(ExtractError::empty(reason));
     }
     Ok(())
+}
+
+/// What is said where neither reader reads a file: that it wants a password, where the second one finds out, else what
+/// stopped the first.
+fn telling(first: ExtractError, second: ExtractError) -> ExtractError {
+    match second {
+        ExtractError::PasswordRequired => second,
+        _ => first,
+    }
 }
 
 /// The title in the metadata, but for what word processors put there by themselves.

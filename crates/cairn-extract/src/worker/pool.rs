@@ -49,6 +49,8 @@ pub struct WorkerPool {
     tools: Arc<dyn Tools + Send + Sync>,
     /// What the first worker said about its lock.
     isolation: OnceLock<Isolation>,
+    /// See [`crate::pdf::identity`]; not known before somebody asks.
+    pdfium: OnceLock<String>,
     state: Mutex<State>,
     /// Documents at hand are given up: this program ends.
     is_stopping: AtomicBool,
@@ -87,6 +89,7 @@ impl WorkerPool {
             options,
             tools,
             isolation: OnceLock::new(),
+            pdfium: OnceLock::new(),
             state: Mutex::default(),
             is_stopping: AtomicBool::new(false),
             freed: Condvar::new(),
@@ -126,14 +129,16 @@ impl WorkerPool {
         )
     }
 
-    /// What decides, beside the readers, what comes out of documents: the tools (see [`Tools::identity`]), whether pdfium is
-    /// there, and the passwords, of which only a hash is told.
+    /// What decides, beside the readers, what comes out of documents: the tools (see [`Tools::identity`]), the file of
+    /// pdfium as it was when this was first asked (one that cannot be loaded leaves documents to the second reader, and they
+    /// are read again once another takes its place), and the passwords; of both only a hash is told.
     #[must_use]
     pub fn identity(&self) -> String {
+        let library = self.options.pdfium.as_deref();
+        let pdfium = self.pdfium.get_or_init(|| crate::pdf::identity(library));
         format!(
-            "{} pdfium={} pictures={} passwords={}",
+            "{} pdfium={pdfium} pictures={} passwords={}",
             self.tools.identity(),
-            self.options.pdfium.is_some(),
             self.options.max_inset_pictures,
             self.options.passwords.identity()
         )
@@ -548,5 +553,43 @@ impl Drop for Place<'_> {
         state.idle.extend(self.worker.take());
         drop(state);
         self.pool.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_library_makes_another_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str, content: Option<&str>| {
+            let path = folder.path().join(name);
+            if let Some(content) = content {
+                fs_err::write(&path, content).unwrap();
+            }
+            let options = ExtractOptions {
+                pdfium: Some(path),
+                ..ExtractOptions::default()
+            };
+            let command = WorkerCommand {
+                program: "/none".into(),
+                args: Vec::new(),
+            };
+            WorkerPool::new(command, WorkerLimits::default(), options, Arc::new(NoTools))
+        };
+        let broken = of("a", Some("cut off")).identity();
+        let pool = of("a", Some("whole"));
+        let whole = pool.identity();
+        let elsewhere = of("b", Some("whole")).identity();
+        let missing = of("c", None).identity();
+        assert_ne!(broken, whole);
+        assert_eq!(whole, elsewhere);
+        assert!(missing.contains("pdfium=unread"), "{missing}");
+        // The workers that run have the library of before.
+        fs_err::write(folder.path().join("a"), "newer").unwrap();
+        assert_eq!(pool.identity(), whole);
+        let without = WorkerPool::plain(pool.command.clone(), WorkerLimits::default());
+        assert!(without.identity().contains("pdfium=none"));
     }
 }

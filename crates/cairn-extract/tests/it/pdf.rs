@@ -333,15 +333,39 @@ fn locked(o: &str, u: &str, content: &str) -> Vec<u8> {
     bytes
 }
 
-#[test]
-fn passwords_are_tried_one_after_the_other() {
-    let Some(options) = options() else { return };
-    // Keys of the user's password `open sesame`, and of none with an owner's: ISO 32000-1, 7.6.2 to 7.6.3.4.
-    let user = locked(
+/// Its keys are of the user's password `open sesame`: ISO 32000-1, 7.6.2 to 7.6.3.4.
+fn locked_by_user() -> Vec<u8> {
+    locked(
         "11a08343803528a5c856bb319a6bde0ca1909e48e8d0853e6c8943169079795f",
         "1bed2373497b70557b8f301a81eb680e00000000000000000000000000000000",
         "b3ef57283d42436781fb0c967d1149bec6c745a25b3e3016700fe798200f0d7ec11bfe8bdf570459af9d1182cb1dcac362b960811b15",
-    );
+    )
+}
+
+#[test]
+fn without_the_library_a_password_is_asked_for() {
+    let options = |passwords: &[&str]| ExtractOptions {
+        passwords: passwords
+            .iter()
+            .map(|&password| password.to_owned())
+            .collect::<Vec<_>>()
+            .into(),
+        ..ExtractOptions::default()
+    };
+    let bytes = locked_by_user();
+    for passwords in [&[][..], &["shut"]] {
+        let error = extract("a.pdf", &bytes, &options(passwords)).unwrap_err();
+        assert_eq!(error, ExtractError::PasswordRequired, "{passwords:?}");
+    }
+    let extracted = extract("a.pdf", &bytes, &options(&["shut", "open sesame"])).unwrap();
+    assert_eq!(extracted.render().text, "Behind a lock.");
+}
+
+#[test]
+fn passwords_are_tried_one_after_the_other() {
+    let Some(options) = options() else { return };
+    let user = locked_by_user();
+    // Of no user's password, with an owner's.
     let owner = locked(
         "566fa873ee33c797cd3b904fdadf814afa34df9a38f6ed41b984e2c6da2aa6f5",
         "aec7e29be42db1eacd48b094ac8db71e00000000000000000000000000000000",

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use cairn_extract::{
     ExtractError, ExtractOptions, Input, ToolError, ToolRequest, Tools, extract, extract_with,
@@ -260,4 +261,34 @@ fn cut_off_files_give_what_they_hold() {
         passwords: Vec::new().into(),
     };
     assert!(cairn_extract::render_page(&whole[..cut], &page, &options).is_ok());
+}
+
+#[test]
+fn cut_off_files_that_expand_too_far_go_to_the_second_reader() {
+    let Some(options) = options() else { return };
+    let pages = [
+        at(50, 700, 10, "Text of page 1."),
+        at(50, 700, 10, "Text of page 2."),
+    ];
+    let whole = pdf(&pages, "", "");
+    let cut = whole.windows(4).position(|window| window == b"xref");
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"91 0 << /A 1 >>").unwrap();
+    packed.write_all(&[b' '; 10_000]).unwrap();
+    let packed = packed.finish().unwrap();
+    let mut bytes = whole[..cut.unwrap()].to_vec();
+    bytes.extend(b"90 0 obj\n<< /Type /ObjStm /N 1 /First 5 /Filter /FlateDecode >>\nstream\n");
+    bytes.extend(packed);
+    let options = ExtractOptions {
+        max_expanded_bytes: 1_000,
+        ..options
+    };
+    let extracted = extract("a.pdf", &bytes, &options).unwrap();
+    assert_eq!(
+        extracted.render().text,
+        "Text of page 1.\n\nText of page 2."
+    );
+    let warning = &extracted.report.warnings[0];
+    assert_eq!(warning.code, WarningCode::SecondReader);
+    assert!(warning.reason.contains("damaged or cut off"), "{warning:?}");
 }
