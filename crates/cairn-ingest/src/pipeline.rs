@@ -11,8 +11,8 @@ use cairn_types::ports::{
     Caller, Catalog, EmbedError, Embedder, KnownItem, PublishVersion, Urgency, VectorRow,
 };
 use cairn_types::{
-    AccessList, BlobHash, DocumentStatus, ErrorKind, Extracted, Fingerprint, HasKind as _,
-    InputHash, Outcome, Rendered, Source, SystemPurpose, SystemScope, TenantId, Timestamp,
+    AccessList, BlobHash, DocumentStatus, Extracted, Fingerprint, HasKind as _, InputHash, Outcome,
+    Rendered, Source, SystemPurpose, SystemScope, TenantId, Timestamp,
 };
 
 use tokio::sync::Semaphore;
@@ -293,7 +293,7 @@ impl Pipeline {
         };
         let extracted = match self.workers.extract(&input) {
             Ok(extracted) => extracted,
-            Err(error) if is_fatal(error.kind()) => return Err(error.into()),
+            Err(error) if error.kind().is_fatal() => return Err(error.into()),
             Err(error) => return Ok(Err(Box::new(failed(&item, &error)))),
         };
         let parse = started.elapsed();
@@ -502,14 +502,6 @@ pub(crate) fn refused(
         is_partial: false,
         size_bytes,
     }
-}
-
-/// Whether the whole run must stop: the fault is not this document's.
-pub(crate) fn is_fatal(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::Unavailable | ErrorKind::Corrupt | ErrorKind::Bug
-    )
 }
 
 fn to_f16_bytes(vector: &[f32]) -> Vec<u8> {

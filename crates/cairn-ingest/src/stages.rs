@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::IngestError;
 use crate::files::{RunMode, job_item};
-use crate::pipeline::{Item, Pipeline, Ready, Target, is_fatal, refused};
+use crate::pipeline::{Item, Pipeline, Ready, Target, refused};
 use crate::report::{DocumentReport, IngestEvent, Summary};
 
 /// What the first stage says of an item.
@@ -287,7 +287,7 @@ impl Pipeline {
                         summary.stages.read += elapsed;
                         group.slots.push(Slot::Publish(ready));
                     }
-                    Err(error) if is_fatal(error.kind()) => {
+                    Err(error) if error.kind().is_fatal() => {
                         self.flush(course, group, summary, emit).await?;
                         return Err(error);
                     }
@@ -303,7 +303,13 @@ impl Pipeline {
                 if !item.is_settled(course.target) {
                     self.flush(course, group, summary, emit).await?;
                 }
-                let report = self.settle_same(course, item, summary).await?;
+                let (key, size) = (item.key.clone(), item.size_bytes);
+                let report = match self.settle_same(course, item, summary).await {
+                    Err(error) if !error.kind().is_fatal() => {
+                        refused(&key, size, Outcome::Failed, error.to_string())
+                    }
+                    settled => settled?,
+                };
                 group.slots.push(Slot::Tell(report));
             }
             Seen::WouldRead(item) => group.slots.push(Slot::Tell(item.would_read())),
@@ -316,7 +322,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Publishes the group in one transaction, then tells of it and records it.
+    /// Publishes the group in one transaction, then tells of it and records it. A document that the catalog refuses has failed;
+    /// the others are published all the same.
     async fn flush(
         &self,
         course: Course<'_>,
@@ -337,31 +344,32 @@ impl Pipeline {
         for slot in slots {
             let mut ready = match slot {
                 Slot::Tell(report) => {
-                    reports.push((report, false));
+                    reports.push((report, None));
                     continue;
                 }
                 Slot::Publish(ready) => ready,
             };
-            summary.n_truncated += self.n_truncated(&ready);
-            summary.n_chunks += ready.chunks.len() as u64;
+            let sizes = Sizes {
+                n_chunks: ready.chunks.len() as u64,
+                n_truncated: self.n_truncated(&ready),
+            };
             summary.stages.parse += ready.times.parse;
             summary.stages.chunk += ready.times.chunk;
             shares.extend(ready.share.take());
             let (version, report) = self.to_version(*ready, course.target);
             versions.push(version);
-            reports.push((report, true));
+            reports.push((report, Some(sizes)));
         }
         let vectors = self
             .embedder
             .as_ref()
             .filter(|_| !vectors.is_empty())
             .map(|embedder| (embedder.space().clone(), vectors));
-        let (mut published, mut refused) = (Vec::new().into_iter(), None);
+        let mut outcomes = Vec::new().into_iter();
         if vectors.is_some() || !versions.is_empty() {
             let batch = PublishBatch { vectors, versions };
             let done = self.catalog.publish_batch(self.system(), batch).await?;
-            published = done.published.into_iter();
-            refused = done.refused;
+            outcomes = done.outcomes.into_iter();
         }
         drop(shares);
         for n_chunks in n_embedded {
@@ -370,18 +378,35 @@ impl Pipeline {
         }
         let mut seq = None;
         let mut records = Vec::new();
-        for (mut report, is_published) in reports {
-            if is_published {
-                // What stands behind the one that was refused was not tried.
-                let Some(done) = published.next() else { break };
-                report.document = Some(done.document);
-                report.outcome = match report.outcome {
-                    Outcome::Moved => Outcome::Moved,
-                    _ if done.is_new => Outcome::Added,
-                    _ => Outcome::Updated,
-                };
-                summary.n_partial += u64::from(report.is_partial);
-                seq = Some(done.seq);
+        let mut stopped = Ok(());
+        for (mut report, sizes) in reports {
+            if let Some(sizes) = sizes {
+                let outcome = outcomes.next().ok_or_else(|| {
+                    IngestError::Bug(format!("the catalog says nothing of `{}`", report.path))
+                });
+                match outcome.and_then(|outcome| Ok(outcome?)) {
+                    Ok(done) => {
+                        report.document = Some(done.document);
+                        report.outcome = match report.outcome {
+                            Outcome::Moved => Outcome::Moved,
+                            _ if done.is_new => Outcome::Added,
+                            _ => Outcome::Updated,
+                        };
+                        summary.n_partial += u64::from(report.is_partial);
+                        summary.n_chunks += sizes.n_chunks;
+                        summary.n_truncated += sizes.n_truncated;
+                        seq = Some(done.seq);
+                    }
+                    // What stands behind it was not tried.
+                    Err(error) if error.kind().is_fatal() => {
+                        stopped = Err(error);
+                        break;
+                    }
+                    Err(error) => {
+                        let (key, size) = (&report.path, report.size_bytes);
+                        report = refused(key, size, Outcome::Failed, error.to_string());
+                    }
+                }
             }
             summary.count(&report);
             records.extend(course.record_of(&report));
@@ -396,7 +421,7 @@ impl Pipeline {
             let record = |item| self.catalog.record_item(self.system(), job.id, item);
             futures::future::try_join_all(records.into_iter().map(record)).await?;
         }
-        refused.map_or(Ok(()), |error| Err(error.into()))
+        stopped
     }
 
     /// Chunks whose input exceeds the model's limit.
@@ -414,6 +439,12 @@ struct Group {
     /// Chunks of each slice that was embedded for it.
     n_embedded: Vec<u64>,
     slots: Vec<Slot>,
+}
+
+/// What a summary counts of a document once it is published.
+struct Sizes {
+    n_chunks: u64,
+    n_truncated: u64,
 }
 
 /// An item of a group, in its place among the others.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::{Budget, Share};
 use crate::error::IngestError;
 use crate::files::{RunMode, blocking};
-use crate::pipeline::{Bytes, Item, Pipeline, Target, is_fatal, refused};
+use crate::pipeline::{Bytes, Item, Pipeline, Target, refused};
 use crate::report::{IngestEvent, Summary};
 use crate::stages::{Course, Seen};
 
@@ -147,7 +147,7 @@ impl Pipeline {
             let started = Instant::now();
             let bytes = match pipeline.blobs.read_verified(pipeline.tenant, blob) {
                 Ok(bytes) => bytes,
-                Err(error) if is_fatal(error.kind()) => return Seen::Fatal(error.into()),
+                Err(error) if error.kind().is_fatal() => return Seen::Fatal(error.into()),
                 Err(error) => {
                     let reason = error.to_string();
                     let report = refused(&item.key, size_bytes, Outcome::Failed, reason);

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::IngestError;
 use crate::files::{DeletionGuard, Loaded, RunMode, blocking, job_item};
-use crate::pipeline::{Item, Pipeline, Target, is_fatal, refused};
+use crate::pipeline::{Item, Pipeline, Target, refused};
 use crate::report::{DocumentReport, IngestEvent, Summary};
 use crate::stages::{Course, Seen};
 
@@ -546,7 +546,7 @@ impl Pipeline {
     fn page_meta(&self, name: &str, bytes: &[u8]) -> Result<PageMeta, IngestError> {
         match self.workers.page_meta(name, bytes) {
             Ok(meta) => Ok(meta),
-            Err(error) if is_fatal(error.kind()) => Err(error.into()),
+            Err(error) if error.kind().is_fatal() => Err(error.into()),
             // A page that breaks its parser leads nowhere; reading it says what is wrong with it.
             Err(_) => Ok(PageMeta::default()),
         }

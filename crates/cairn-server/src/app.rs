@@ -277,10 +277,18 @@ impl App {
                 std::mem::replace(&mut *slot, core)
             };
             // What was published to the old engine while the new one opened.
-            app.refresh().await?;
-            // Open searches keep their files open; on disk they may go.
-            index_dir::remove(&old.dir);
-            Ok(())
+            let refreshed = app.refresh().await;
+            // Closing an engine waits for its thread, which may be writing: that is for a blocking thread, and the folder goes
+            // after it. Open searches keep their files open; on disk they may go.
+            let closed = tokio::task::spawn_blocking(move || {
+                let dir = old.dir.clone();
+                drop(old);
+                index_dir::remove(&dir);
+            });
+            if let Err(error) = closed.await {
+                tracing::error!(%error, "the old search index was not closed");
+            }
+            refreshed.map(|_| ())
         });
         swapped
             .await

@@ -26,6 +26,12 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Whether the fault is not that of the one item at hand: what comes after it in a run or a batch would fail as well.
+    #[must_use]
+    pub const fn is_fatal(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Corrupt | Self::Bug)
+    }
+
     /// The stable word for this kind in JSON and logs.
     #[must_use]
     pub const fn code(self) -> &'static str {

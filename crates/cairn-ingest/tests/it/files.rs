@@ -33,6 +33,7 @@ pub(crate) const TESTS: &[Test] = &[
         "files::a_run_stops_where_no_worker_starts",
         no_worker_no_run,
     ),
+    ("files::a_move_that_is_refused_fails_alone", refused_move),
 ];
 
 fn no_worker_no_run() {
@@ -107,7 +108,7 @@ fn narrowed_first() {
             access: Some(access(&["user:anna"])),
             ..world.request()
         };
-        world.ingest(request.clone()).await.unwrap_err();
+        assert_eq!(world.ingest(request.clone()).await.unwrap().n_failed, 1);
         assert!(world.document("a.md").await.deleted_at.is_some());
         world.sql("DROP TRIGGER refuse");
         world.ingest(request).await.unwrap();
@@ -189,6 +190,33 @@ fn moves() {
             assert_eq!(world.document(name).await.id, id, "{name}");
         }
         assert_ne!(world.document("other.md").await.id, deleted);
+    });
+}
+
+fn refused_move() {
+    run(async {
+        let world = World::new().await;
+        world.write("1.md", "one text");
+        world.write("2.md", "another text");
+        world.ingest(world.request()).await.unwrap();
+        let id = world.document("1.md").await.id;
+        world.remove("1.md");
+        world.write("a/moved.md", "one text");
+        world.write("b/new.md", "a new text");
+        // The moved file comes before the new one.
+        world.sql(
+            "CREATE TRIGGER refuse BEFORE UPDATE OF item_key ON documents
+             WHEN new.item_key <> old.item_key BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        );
+        let summary = world.ingest(world.request()).await.unwrap();
+        assert_eq!(
+            (summary.n_failed, summary.n_added, summary.n_unchanged),
+            (1, 1, 1)
+        );
+        assert_eq!(world.document("1.md").await.id, id);
+        world.sql("DROP TRIGGER refuse");
+        assert_eq!(world.ingest(world.request()).await.unwrap().n_moved, 1);
+        assert_eq!(world.document("moved.md").await.id, id);
     });
 }
 

@@ -1,7 +1,7 @@
 //! Jobs of uploads: labels that stay, readers that were taken away meanwhile.
 
 use cairn_testkit::access;
-use cairn_types::{AccessList, HasKind as _, JobState, Outcome};
+use cairn_types::{AccessList, HasKind as _, JobItem, JobKind, JobState, NewJob, Outcome};
 
 use crate::Test;
 use crate::world::{World, run, tags};
@@ -21,7 +21,71 @@ pub(crate) const TESTS: &[Test] = &[
         "uploads::a_job_waits_where_no_worker_starts",
         no_worker_no_outcome,
     ),
+    (
+        "uploads::what_the_catalog_refuses_fails_alone",
+        refused_alone,
+    ),
 ];
+
+fn refused_alone() {
+    run(async {
+        let world = World::new().await;
+        world.upload_done("0.md", "known", &[], None).await;
+        world.sql(
+            "CREATE TRIGGER refuse BEFORE INSERT ON documents WHEN new.item_key IN ('1.md', '3.md')
+             BEGIN SELECT RAISE(ABORT, 'refused'); END",
+        );
+        let names = ["0.md", "1.md", "2.md", "3.md", "4.md"];
+        let item = |name: &str| {
+            let text = format!("The text of {name}.");
+            let stored = world.blobs.put(world.tenant, text.as_bytes()).unwrap();
+            JobItem {
+                key: name.to_owned(),
+                blob: Some(stored.hash),
+                size_bytes: stored.size_bytes,
+                outcome: Outcome::Pending,
+                reason: None,
+                document: None,
+            }
+        };
+        let job = NewJob {
+            tenant: world.tenant,
+            kind: JobKind::Upload,
+            access: AccessList::owner_only(),
+            collection: "default".to_owned(),
+            tags: tags(&[]),
+            document_access: None,
+            items: names.map(item).to_vec(),
+        };
+        let id = world.catalog.accept(job).await.unwrap();
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let summary = world.work(&cancel).await.unwrap();
+        assert_eq!(
+            (summary.n_updated, summary.n_added, summary.n_failed),
+            (1, 2, 2)
+        );
+        assert_eq!(summary.n_chunks, 3, "chunks of what was published");
+        let job = world.catalog.job(&world.owner(), id).await.unwrap();
+        assert_eq!(job.state, JobState::Done);
+        for (item, expected) in job.request.items.iter().zip([
+            Outcome::Updated,
+            Outcome::Failed,
+            Outcome::Added,
+            Outcome::Failed,
+            Outcome::Added,
+        ]) {
+            assert_eq!(item.outcome, expected, "{}", item.key);
+            assert_eq!(item.document.is_none(), expected == Outcome::Failed);
+            assert_eq!(item.reason.is_some(), expected == Outcome::Failed);
+        }
+        // Sent again when nothing stands in the way any more, it comes in.
+        world.sql("DROP TRIGGER refuse");
+        let outcome = world
+            .upload_done("1.md", "The text of 1.md.", &[], None)
+            .await;
+        assert_eq!(outcome, Outcome::Added);
+    });
+}
 
 fn no_worker_no_outcome() {
     run(async {
@@ -130,11 +194,10 @@ fn narrowed_first() {
             "CREATE TRIGGER refuse BEFORE UPDATE OF acl_id ON documents
              WHEN new.acl_id <> old.acl_id BEGIN SELECT RAISE(ABORT, 'refused'); END",
         );
-        world
-            .upload("a.md", "one", &[], Some(access(&["user:anna"])))
+        let outcome = world
+            .upload_done("a.md", "one", &[], Some(access(&["user:anna"])))
             .await;
-        let cancel = tokio_util::sync::CancellationToken::new();
-        world.work(&cancel).await.unwrap_err();
+        assert_eq!(outcome, Outcome::Failed);
         assert!(world.document("a.md").await.deleted_at.is_some());
         world.sql("DROP TRIGGER refuse");
         world

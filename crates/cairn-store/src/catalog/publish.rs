@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use cairn_types::ports::{PublishBatch, PublishVersion, Published, PublishedBatch};
-use cairn_types::{AccessList, DocumentId, Seq, SystemScope, TenantId, VersionNo};
+use cairn_types::ports::{CatalogError, PublishBatch, PublishVersion, Published, PublishedBatch};
+use cairn_types::{AccessList, DocumentId, HasKind as _, Seq, SystemScope, TenantId, VersionNo};
 use rusqlite::{OptionalExtension, params};
 
 use super::failure::{DbError, DbResult, conflict, invalid, not_found};
@@ -117,7 +117,7 @@ pub(super) fn publish_version(
     }
 }
 
-/// Stores the vectors, then publishes version after version up to the first that is refused.
+/// Stores the vectors, then publishes version after version: one that is refused is rolled back alone.
 pub(super) fn publish_batch(
     db: &Db<'_>,
     system: SystemScope,
@@ -126,30 +126,29 @@ pub(super) fn publish_batch(
     if let Some((space, vectors)) = &batch.vectors {
         put_vectors(db, system, space, vectors)?;
     }
-    let mut published = Vec::with_capacity(batch.versions.len());
+    let mut outcomes = Vec::with_capacity(batch.versions.len());
     for version in &batch.versions {
         db.conn.execute_batch("SAVEPOINT version")?;
         match publish_version(db, system, version) {
             Ok(done) => {
                 db.conn.execute_batch("RELEASE version")?;
-                published.push(done);
+                outcomes.push(Ok(done));
             }
             // A full disk or an I/O failure ends the whole transaction: nothing of the batch is kept.
             Err(error) if db.conn.is_autocommit() => return Err(error),
             Err(error) => {
                 db.conn
                     .execute_batch("ROLLBACK TO version; RELEASE version")?;
-                return Ok(PublishedBatch {
-                    published,
-                    refused: Some(error.into()),
-                });
+                let error = CatalogError::from(error);
+                let is_fatal = error.kind().is_fatal();
+                outcomes.push(Err(error));
+                if is_fatal {
+                    break;
+                }
             }
         }
     }
-    Ok(PublishedBatch {
-        published,
-        refused: None,
-    })
+    Ok(PublishedBatch { outcomes })
 }
 
 /// Refuses what could not be read back.

@@ -116,10 +116,9 @@ pub struct PublishBatch {
 /// What became of a batch.
 #[derive(Debug)]
 pub struct PublishedBatch {
-    /// The first versions, one for each; all of them where none was refused.
-    pub published: Vec<Published>,
-    /// Why the one after them was refused; those behind it were not tried.
-    pub refused: Option<CatalogError>,
+    /// What was published or why not, one for each version in their order. Versions behind an error that is fatal
+    /// ([`ErrorKind::is_fatal`]) were not tried and are missing here.
+    pub outcomes: Vec<Result<Published, CatalogError>>,
 }
 
 /// What a publication made.
@@ -404,7 +403,8 @@ pub trait Catalog: Send + Sync {
 
     /// Publishes versions one after the other, each as [`Self::publish_version`] does and whole or not at all, and before them
     /// stores vectors. All share one transaction and so one sync: nothing of it is acknowledged before all of it is durable.
-    /// Stops at the first version that is refused; those before it are published all the same.
+    /// A version that is refused leaves nothing behind, and the others are published all the same; a failure that is not the
+    /// version's own ([`ErrorKind::is_fatal`]) ends the batch after those before it.
     async fn publish_batch(
         &self,
         system: SystemScope,

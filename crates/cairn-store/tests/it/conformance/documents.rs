@@ -249,7 +249,7 @@ pub(crate) async fn a_move_to_a_taken_key_is_refused(bench: Bench<'_>) {
     assert_eq!(collections.len(), 1);
 }
 
-pub(crate) async fn a_batch_is_published_up_to_what_is_refused(bench: Bench<'_>) {
+pub(crate) async fn a_batch_is_published_but_for_what_is_refused(bench: Bench<'_>) {
     let first = bench.publish(version("/a.md", &["one"])).await;
     let system = bench.system();
     let mut moved = version("/c.md", &["one"]);
@@ -266,17 +266,17 @@ pub(crate) async fn a_batch_is_published_up_to_what_is_refused(bench: Bench<'_>)
         ],
     };
     let done = bench.catalog.publish_batch(system, batch).await.unwrap();
-    let [added, changed] = &done.published[..] else {
+    let [Ok(added), Ok(changed), Err(refused), Ok(last)] = &done.outcomes[..] else {
         panic!("{done:?}");
     };
-    assert!(added.is_new && !changed.is_new);
+    assert!(added.is_new && !changed.is_new && last.is_new);
     assert_eq!(changed.document, first.document);
     assert_eq!(
-        (added.seq.0, changed.seq.0),
-        (first.seq.0 + 1, first.seq.0 + 2)
+        (added.seq.0, changed.seq.0, last.seq.0),
+        (first.seq.0 + 1, first.seq.0 + 2, first.seq.0 + 3)
     );
-    assert_eq!(done.refused.unwrap().kind(), ErrorKind::Conflict);
-    assert_eq!(bench.catalog.head(system).await.unwrap(), changed.seq);
+    assert_eq!(refused.kind(), ErrorKind::Conflict);
+    assert_eq!(bench.catalog.head(system).await.unwrap(), last.seq);
     let owner = bench.owner();
     assert_eq!(bench.catalog.collections(&owner).await.unwrap().len(), 1);
     let inputs = ["two", "one, changed"].map(|text| InputHash::of(text.as_bytes()));
@@ -293,7 +293,7 @@ pub(crate) async fn a_batch_is_published_up_to_what_is_refused(bench: Bench<'_>)
     };
     let refused = bench.catalog.publish_batch(system, batch).await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
-    assert_eq!(bench.catalog.head(system).await.unwrap(), changed.seq);
+    assert_eq!(bench.catalog.head(system).await.unwrap(), last.seq);
 }
 
 pub(crate) async fn deletion_is_soft_and_restoring_brings_the_same_chunks_back(bench: Bench<'_>) {

@@ -32,7 +32,7 @@ suite! {
         another_pipeline_makes_a_version_of_the_same_content,
         a_moved_document_keeps_its_id_and_its_place_is_free,
         a_move_to_a_taken_key_is_refused,
-        a_batch_is_published_up_to_what_is_refused,
+        a_batch_is_published_but_for_what_is_refused,
         deletion_is_soft_and_restoring_brings_the_same_chunks_back,
         a_deleted_key_can_be_used_again,
         publishing_restores_a_deleted_document,

@@ -173,8 +173,8 @@ pub(super) async fn fill(
                 versions: std::mem::take(&mut pending),
             };
             let done = parts.catalog().publish_batch(system, batch).await?;
-            if let Some(refused) = done.refused {
-                return Err(refused.into());
+            for outcome in done.outcomes {
+                outcome?;
             }
             bar.inc(n_chunks as u64);
         }
