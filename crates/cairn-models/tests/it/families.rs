@@ -307,7 +307,7 @@ mod library {
                     given.2[0] = f32::NAN;
                 }
             });
-            assert!(infinite.contains("not finite"), "{infinite}");
+            assert!(infinite.contains("holds NaN"), "{infinite}");
         }
     }
 
