@@ -322,7 +322,8 @@ impl State {
     }
 
     fn close_row(&mut self, sheet: &mut Sheet, found: &mut Found) {
-        let n_rows = self.row_repeated;
+        // Damaged files close rows that they never opened.
+        let n_rows = self.row_repeated.max(1);
         if !self.cells.is_empty() {
             let n_first = self.cells.len() as u64;
             let n_stated: u64 = self.cells.iter().map(|c| u64::from(c.n_repeated)).sum();
@@ -334,9 +335,9 @@ impl State {
             }
             let n_cells: u64 = self.cells.iter().map(|c| u64::from(c.n_repeated)).sum();
             let n_cells = n_cells * u64::from(n_rows);
-            found.budget.leave_out(n_stated - n_cells);
+            found.budget.leave_out(n_stated.saturating_sub(n_cells));
             // All but the first of each cell are copies.
-            let mut n_left = found.budget.repeats(n_cells - n_first);
+            let mut n_left = found.budget.repeats(n_cells.saturating_sub(n_first));
             for copy in 0..n_rows {
                 for cell in &self.cells {
                     for n in 0..cell.n_repeated {
@@ -415,6 +416,14 @@ mod tests {
 
     const CELL: &str = "<table:table-cell office:value-type='string'><text:p>";
     const END: &str = "</text:p></table:table-cell>";
+
+    #[test]
+    fn a_row_that_was_never_opened_is_a_row() {
+        let (texts, _) = texts(&format!(
+            "<table:table table:name='One'>{CELL}loose{END}</table:table-row></table:table>"
+        ));
+        assert!(texts.iter().any(|text| text.contains("loose")), "{texts:?}");
+    }
 
     #[test]
     fn cells_show_their_text() {

@@ -213,7 +213,8 @@ fn share() {
             .await
             .unwrap();
         assert_eq!(groups.iter().sum::<usize>(), 24);
-        assert!(groups.iter().any(|n| *n > 4), "{groups:?}");
+        // How many wait together is a matter of the machine; that some do is not.
+        assert!(groups.iter().any(|n| *n > 1), "{groups:?}");
     });
 }
 

@@ -128,14 +128,18 @@ async fn a_known_password_opens_a_pdf() {
 #[tokio::test]
 async fn without_pdfium_a_pdf_fails_with_a_way_out() {
     let cairn = Cairn::new().set("CAIRN_EXTRACT__PDFIUM", "/no/such/libpdfium.so");
-    write(&cairn.files(), "a.pdf", encrypted_pdf());
+    write(&cairn.files(), "a.pdf", "%PDF-1.7 and no more");
+    write(&cairn.files(), "b.pdf", encrypted_pdf());
     let lines = cairn.run(&["ingest", ".", "--json"]).await.code(1).lines();
-    assert_eq!(lines[0]["outcome"], "failed");
-    let reason = lines[0]["reason"].as_str().unwrap().to_lowercase();
-    assert!(
-        reason.contains("pdfium") && reason.contains("`extract.pdfium`"),
-        "{reason}"
-    );
+    for (name, hint) in [
+        ("a.pdf", "`extract.pdfium`"),
+        ("b.pdf", "`extract.passwords`"),
+    ] {
+        let line = line(&lines, name);
+        assert_eq!(line["outcome"], "failed");
+        let reason = line["reason"].as_str().unwrap();
+        assert!(reason.contains(hint), "{reason}");
+    }
 }
 
 #[tokio::test]
